@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint docs clean
+
+demo: .venv/weights
+	$(BIN)/python -m ruxi.demo
+
+test: .venv/weights
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy --strict src/ruxi
+	$(BIN)/lint-imports
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
+
+# The environment, made anew when the requirements change.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# The pinned pretrained parts, fetched once into the store (see `ruxi doctor`).
+.venv/weights: .venv/installed
+	$(BIN)/ruxi pull
+	touch $@
+
+clean:
+	rm -rf .venv site build dist

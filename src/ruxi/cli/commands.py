@@ -1,0 +1,12 @@
+"""The table of commands, in the order in which `ruxi --help` prints them."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the application.
+
+    Modules of `ruxi.cli` import nothing heavy at their top; what a command needs is imported when it runs.
+    """

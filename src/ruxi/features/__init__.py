@@ -1,0 +1,5 @@
+"""Frozen pretrained extractors and the cache of what they found."""
+
+from ruxi.features.types import Extractor, FeatureSequence
+
+__all__ = ["Extractor", "FeatureSequence"]

@@ -1,0 +1,100 @@
+"""What every engine can do: the torch reference, the ONNX one and the remote ones behave alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ruxi.features import FeatureSequence
+from ruxi.prompt import Prompt, PromptBuilder
+
+Media = Mapping[str, FeatureSequence]
+"""Features of a prompt's media slots, by the medium's SHA-256."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+        temperature: 0 takes the most likely token.
+        top_p: Keep the smallest set of tokens whose probabilities add up to this.
+        top_k: Keep this many tokens; 0 keeps all.
+        min_p: Drop tokens less likely than this share of the most likely one.
+        repetition_penalty: Divide the logits of tokens already seen in the conversation by this (CTRL, Keskar et al. 2019).
+        presence_penalty: Subtract this from the logits of tokens already in the reply.
+        frequency_penalty: Subtract this for every time that a token stands in the reply.
+        max_tokens: Longest reply, in tokens.
+        stop: Strings that end the reply; they are not part of it.
+        seed: Same seed, same prompt, same engine: same reply. None draws a fresh one.
+        logit_bias: Added to the logits of these token ids.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    top_k: int = 0
+    min_p: float = 0.05
+    repetition_penalty: float = 1.1
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    max_tokens: int = 200
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of a reply as it is spoken.
+
+    Attributes:
+        text: New text; whole characters only.
+        token_ids: The tokens behind it.
+        finish_reason: None until the last piece.
+        emotion: The reply's emotion, when the engine knows it; on the last piece at the latest.
+        user_emotion: The user's emotion as perceived.
+        user_intent: The user's intent as perceived.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    finish_reason: FinishReason | None = None
+    emotion: str | None = None
+    user_emotion: str | None = None
+    user_intent: str | None = None
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A language model that speaks prompts.
+
+    Attributes:
+        name: What messages and reports call it.
+        prompts: The builder whose prompts this engine understands.
+        context_length: Longest prompt with reply, in tokens.
+    """
+
+    name: str
+    prompts: PromptBuilder
+    context_length: int
+
+    def extractor_names(self) -> Mapping[str, str]:
+        """Extractor to run for each kind of medium (`image`, `audio`, `video`); kinds it cannot use are absent."""
+        ...
+
+    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Iterator[Delta]:
+        """Speak a reply. Closing the iterator stops the work within one token."""
+        ...
+
+    def log_likelihood(
+        self, prompts: Sequence[Prompt], media: Media
+    ) -> list[npt.NDArray[np.float32]]:
+        """Natural log-probability of each token that a prompt's `loss_mask` marks, one array a prompt."""
+        ...
