@@ -41,6 +41,7 @@ class Prompt:
         slots: The media in the turns that are kept, in order of appearance.
         first_turn: Index of the oldest turn that is kept; older ones did not fit.
         stop: Strings at which the reply ends because somebody else begins to speak.
+        emotion: The emotion that the reply should carry, for the guidance tokens.
     """
 
     input_ids: tuple[int, ...]
@@ -49,3 +50,4 @@ class Prompt:
     slots: tuple[MediaSlot, ...] = ()
     first_turn: int = 0
     stop: tuple[str, ...] = ()
+    emotion: str | None = None

@@ -1,0 +1,237 @@
+"""The single prompt builder: training examples and live prompts come out of the same lines.
+
+Decisions:
+- Every piece (header, words, footer) is tokenised on its own, so that a turn has the same tokens wherever it stands;
+  the key-value cache of a chat can then be reused, and training sees what the stage sees.
+- Words of cards and people never become control tokens: they are encoded with special tokens switched off.
+- When the history is too long the oldest turns go, several at a time so that the prefix stays the same for a while;
+  the persona never goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from tokenizers import Tokenizer
+
+from ruxi.characters import Character
+from ruxi.dialogues import Dialogue, Turn
+from ruxi.errors import DataError
+from ruxi.prompt.chat_format import ChatFormat
+from ruxi.prompt.parts import words_of_turn
+from ruxi.prompt.persona import note_words, persona_words
+from ruxi.prompt.types import PERSONA_TURN, MediaSlot, Prompt
+
+Targets = Literal["all", "last", "none"]
+
+_TURNS_DROPPED_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Tokens of one turn with the share of them that the character speaks."""
+
+    ids: tuple[int, ...]
+    turn: int
+    spoken: tuple[bool, ...]
+
+    @classmethod
+    def silent(cls, ids: tuple[int, ...], turn: int) -> _Piece:
+        return cls(ids, turn, (False,) * len(ids))
+
+
+class PromptBuilder:
+    """Turns a character and a dialogue into tokens and media slots.
+
+    Args:
+        tokenizer: The language model's tokenizer.
+        chat_format: How the language model marks who speaks.
+        context_length: Longest prompt with reply, in tokens.
+        describe_media: Whether transcripts, captions and labels stand in the text beside the features.
+        persona_tokens: Longest persona, in tokens; longer ones are cut at a line or word. None: no limit.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        chat_format: ChatFormat,
+        *,
+        context_length: int,
+        describe_media: bool = True,
+        persona_tokens: int | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.chat_format = chat_format
+        self.context_length = context_length
+        self.describe_media = describe_media
+        self.persona_tokens = persona_tokens
+        self._words_tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._words_tokenizer.encode_special_tokens = True
+        self._encode_words = lru_cache(maxsize=4096)(self._encode_words_now)
+        self._encode_markup = lru_cache(maxsize=64)(self._encode_markup_now)
+
+    def with_options(
+        self,
+        *,
+        context_length: int | None = None,
+        describe_media: bool | None = None,
+        persona_tokens: int | None = None,
+    ) -> PromptBuilder:
+        """The same builder with other limits."""
+        return PromptBuilder(
+            self.tokenizer,
+            self.chat_format,
+            context_length=self.context_length if context_length is None else context_length,
+            describe_media=self.describe_media if describe_media is None else describe_media,
+            persona_tokens=self.persona_tokens if persona_tokens is None else persona_tokens,
+        )
+
+    @property
+    def end_of_turn_ids(self) -> tuple[int, ...]:
+        """The tokens that close the character's turn; the first of them ends a reply."""
+        return self._encode_markup(self.chat_format.end_of_turn)
+
+    def build(
+        self,
+        character: Character,
+        dialogue: Dialogue,
+        *,
+        speaker: str | None = None,
+        user: str | None = None,
+        reply: bool = True,
+        reserve: int = 0,
+        emotion: str | None = None,
+        targets: Targets = "all",
+    ) -> Prompt:
+        """Tokens for a dialogue as the character sees it.
+
+        Args:
+            character: Who replies.
+            dialogue: What was said until now.
+            speaker: The character's name among the dialogue's speakers; by default its call name.
+            user: What the character calls the person it talks with; by default the cast's first user, or "User".
+            reply: Open the character's next turn at the end (live), or stop after the last turn (training).
+            reserve: Tokens to keep free for the reply.
+            emotion: The emotion that the reply should carry.
+            targets: Which of the character's turns are marked in `loss_mask`.
+
+        Returns:
+            The prompt; it never exceeds `context_length - reserve` tokens.
+
+        Raises:
+            DataError: Persona and last turn alone are too long.
+        """
+        speaker = speaker or character.call_name
+        user = user or _user_of(dialogue, speaker)
+        named = len({turn.speaker for turn in dialogue.turns} - {speaker}) > 1
+        persona = self._persona(character, dialogue, user)
+        note = note_words(character, user, emotion) if reply else ""
+        ending = list(self._opening(len(dialogue.turns), note)) if reply else []
+        turns = [self._turn(turn, index, speaker, named) for index, turn in enumerate(dialogue.turns)]
+
+        room = self.context_length - reserve - len(persona.ids) - sum(len(piece.ids) for piece in ending)
+        first = _first_turn_that_fits([len(piece.ids) for piece in turns], room)
+        if room < 0 or (turns and first == len(turns)):
+            longest = len(turns[-1].ids) if turns else 0
+            raise DataError(
+                f"persona ({len(persona.ids)} tokens) and last turn ({longest}) do not fit into "
+                f"{self.context_length - reserve} tokens",
+                where=f"dialogue {dialogue.id!r}",
+                remedy="Shorten them, or raise the context length.",
+            )
+        pieces = [persona, *_marked(turns[first:], targets), *ending]
+        return Prompt(
+            input_ids=tuple(i for piece in pieces for i in piece.ids),
+            turn_ids=tuple(piece.turn for piece in pieces for _ in piece.ids),
+            loss_mask=tuple(spoken for piece in pieces for spoken in piece.spoken),
+            slots=tuple(_slots(dialogue, first)),
+            first_turn=first,
+            stop=_stop_strings(dialogue, speaker, user),
+            emotion=emotion,
+        )
+
+    def _persona(self, character: Character, dialogue: Dialogue, user: str) -> _Piece:
+        words = persona_words(character, dialogue, user)
+        ids = self._encode_words(words)
+        if self.persona_tokens is not None and len(ids) > self.persona_tokens:
+            ids = ids[: self.persona_tokens]
+        header, footer = self.chat_format.system or self.chat_format.user
+        return _Piece.silent(
+            self._encode_markup(self.chat_format.start + header) + ids + self._encode_markup(footer), PERSONA_TURN
+        )
+
+    def _turn(self, turn: Turn, index: int, speaker: str, named: bool) -> _Piece:
+        words = words_of_turn(turn, describe_media=self.describe_media)
+        if turn.speaker != speaker:
+            header, footer = self.chat_format.user
+            if named:
+                words = f"{turn.speaker}: {words}"
+            return _Piece.silent(
+                self._encode_markup(header) + self._encode_words(words) + self._encode_markup(footer), index
+            )
+        header, footer = self.chat_format.assistant
+        opening = self._encode_markup(header)
+        end = self.end_of_turn_ids
+        after = self._encode_markup(footer[len(footer.rstrip()) :])
+        spoken = self._encode_words(words) + end
+        return _Piece(
+            opening + spoken + after,
+            index,
+            (False,) * len(opening) + (True,) * len(spoken) + (False,) * len(after),
+        )
+
+    def _opening(self, index: int, note: str) -> Iterator[_Piece]:
+        if note:
+            header, footer = self.chat_format.system or self.chat_format.user
+            yield _Piece.silent(
+                self._encode_markup(header) + self._encode_words(note) + self._encode_markup(footer), index
+            )
+        yield _Piece.silent(self._encode_markup(self.chat_format.assistant[0]), index)
+
+    def _encode_words_now(self, text: str) -> tuple[int, ...]:
+        return tuple(self._words_tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _encode_markup_now(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _user_of(dialogue: Dialogue, speaker: str) -> str:
+    people = [member.name for member in dialogue.cast if member.kind == "user"]
+    others = people or [turn.speaker for turn in dialogue.turns if turn.speaker != speaker]
+    return others[0] if others else "User"
+
+
+def _first_turn_that_fits(lengths: list[int], room: int) -> int:
+    """Index of the oldest turn that stays; `len(lengths)` when not even the last one fits."""
+    first = len(lengths)
+    while first > 0 and lengths[first - 1] <= room:
+        first -= 1
+        room -= lengths[first]
+    if 0 < first < len(lengths):
+        rounded = -(-first // _TURNS_DROPPED_AT_ONCE) * _TURNS_DROPPED_AT_ONCE
+        return min(rounded, len(lengths) - 1)
+    return first
+
+
+def _marked(turns: list[_Piece], targets: Targets) -> list[_Piece]:
+    spoken = [index for index, piece in enumerate(turns) if any(piece.spoken)]
+    kept = {"all": spoken, "last": spoken[-1:], "none": []}[targets]
+    return [
+        piece if index in kept else replace(piece, spoken=(False,) * len(piece.ids))
+        for index, piece in enumerate(turns)
+    ]
+
+
+def _slots(dialogue: Dialogue, first: int) -> Iterator[MediaSlot]:
+    for index, turn in enumerate(dialogue.turns[first:], start=first):
+        for part in turn.parts:
+            if part.media is not None:
+                yield MediaSlot(part.kind, part.media, index, part.start, part)
+
+
+def _stop_strings(dialogue: Dialogue, speaker: str, user: str) -> tuple[str, ...]:
+    names = {user, *(member.name for member in dialogue.cast), *(turn.speaker for turn in dialogue.turns)}
+    return tuple(f"\n{name}:" for name in sorted(names - {speaker}) if name)
