@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from ruxi.errors import UsageError
 from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
 
@@ -32,6 +33,11 @@ class Sampling:
         stop: Strings that end the reply; they are not part of it.
         seed: Same seed, same prompt, same engine: same reply. None draws a fresh one.
         logit_bias: Added to the logits of these token ids.
+        no_repeat_ngram: No run of this many tokens stands twice in a reply, and no run of twice as many is copied
+            from the character's earlier turns; 0 allows both.
+
+    Raises:
+        UsageError: A value is out of its range; the message lists every such value.
     """
 
     temperature: float = 0.8
@@ -45,6 +51,22 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
+    no_repeat_ngram: int = 5
+
+    def __post_init__(self) -> None:
+        checks = {
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "top_k": (self.top_k >= 0, "0 or more"),
+            "min_p": (0 <= self.min_p < 1, "0 or more and below 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "max_tokens": (self.max_tokens >= 1, "1 or more"),
+            "no_repeat_ngram": (self.no_repeat_ngram == 0 or self.no_repeat_ngram >= 2, "0, or 2 or more"),
+        }
+        wrong = [f"{name} is {getattr(self, name)}" for name, (fits, _) in checks.items() if not fits]
+        if wrong:
+            remedy = "; ".join(f"{name}: {rule}" for name, (fits, rule) in checks.items() if not fits)
+            raise UsageError(", ".join(wrong), where="sampling", remedy=f"Allowed: {remedy}.")
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -93,8 +115,6 @@ class Engine(Protocol):
         """Speak a reply. Closing the iterator stops the work within one token."""
         ...
 
-    def log_likelihood(
-        self, prompts: Sequence[Prompt], media: Media
-    ) -> list[npt.NDArray[np.float32]]:
+    def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
         """Natural log-probability of each token that a prompt's `loss_mask` marks, one array a prompt."""
         ...

@@ -1,0 +1,138 @@
+"""The next token of a reply: penalties, then temperature, then the cuts, then the dice.
+
+NumPy only, so that every engine draws its tokens in the same way. The order of the steps is that of
+`transformers` (penalties, temperature, top-k, top-p, min-p). Tokens that end a turn are exempt from all penalties:
+they stand in the prompt after every turn, and a penalty on them would make replies longer with every turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ruxi.errors import EngineError
+from ruxi.prompt import Prompt
+from ruxi.runtime.protocol import Sampling
+
+Logits = npt.NDArray[np.float32]
+
+
+class Sampler:
+    """Chooses the tokens of one reply.
+
+    Args:
+        sampling: How to choose.
+        prompt: What the reply answers; its tokens count as already seen.
+        exempt: Token ids that no penalty and no repetition guard touches: those that end a turn.
+    """
+
+    def __init__(self, sampling: Sampling, prompt: Prompt, *, exempt: Collection[int] = ()) -> None:
+        self._sampling = sampling
+        self._exempt = frozenset(exempt)
+        self._random = np.random.default_rng(sampling.seed)
+        self._counts: dict[int, int] = {}
+        self._seen = _ids(set(prompt.input_ids) - self._exempt)
+        size = sampling.no_repeat_ngram
+        self._guards = [_RepeatGuard(size), _RepeatGuard(2 * size)] if size else []
+        for run in _spoken_runs(prompt):
+            for guard in self._guards[1:]:
+                guard.learn(run)
+
+    def choose(self, logits: Logits) -> int:
+        """Draw the next token and remember it.
+
+        Args:
+            logits: The model's output for the next token, `[vocabulary]`; not changed.
+
+        Returns:
+            The token's id.
+
+        Raises:
+            EngineError: The logits are not finite numbers.
+        """
+        token = self._draw(self._adjusted(logits))
+        if token not in self._exempt:
+            self._counts[token] = self._counts.get(token, 0) + 1
+        for guard in self._guards:
+            guard.add(token)
+        return token
+
+    def _adjusted(self, logits: Logits) -> Logits:
+        sampling = self._sampling
+        scores = np.array(logits, dtype=np.float32)
+        if not np.isfinite(scores.max()):
+            raise EngineError("the model's output is not a number", remedy="Try dtype='float32'.")
+        if sampling.repetition_penalty != 1:
+            seen = np.union1d(self._seen, _ids(self._counts))
+            values = scores[seen]
+            scores[seen] = np.where(
+                values > 0, values / sampling.repetition_penalty, values * sampling.repetition_penalty
+            )
+        if self._counts and (sampling.presence_penalty or sampling.frequency_penalty):
+            counts = np.fromiter(self._counts.values(), dtype=np.float32)
+            scores[_ids(self._counts)] -= sampling.presence_penalty + sampling.frequency_penalty * counts
+        for token, bias in sampling.logit_bias.items():
+            if 0 <= token < len(scores):
+                scores[token] += bias
+        for guard in self._guards:
+            scores[_ids(guard.banned() - self._exempt)] = -np.inf
+        return scores
+
+    def _draw(self, scores: Logits) -> int:
+        sampling = self._sampling
+        if sampling.temperature == 0:
+            return int(scores.argmax())
+        weights = np.exp((scores - scores.max()).astype(np.float64) / sampling.temperature)
+        kept = np.flatnonzero(weights)
+        if 0 < sampling.top_k < len(kept):
+            kept = kept[np.argpartition(-weights[kept], sampling.top_k - 1)[: sampling.top_k]]
+        whole = weights[kept].sum()
+        # Both cuts keep the likeliest tokens, so the cheap one goes first: few tokens are left to sort.
+        kept = kept[weights[kept] >= sampling.min_p]
+        kept = kept[np.lexsort((kept, -weights[kept]))]
+        cumulative = np.cumsum(weights[kept])
+        nucleus = int(np.searchsorted(cumulative, sampling.top_p * whole)) + 1
+        cumulative = cumulative[:nucleus]
+        return int(kept[np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")])
+
+
+class _RepeatGuard:
+    """Knows which tokens would complete a run of `size` tokens that was there before."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._next: dict[tuple[int, ...], set[int]] = {}
+        self._reply: list[int] = []
+
+    def learn(self, tokens: Sequence[int]) -> None:
+        """Take in the runs of an earlier text."""
+        for end in range(self._size - 1, len(tokens)):
+            self._next.setdefault(tuple(tokens[end - self._size + 1 : end]), set()).add(tokens[end])
+
+    def add(self, token: int) -> None:
+        """Take in the reply's next token."""
+        self._reply.append(token)
+        self.learn(self._reply[-self._size :])
+
+    def banned(self) -> frozenset[int]:
+        """The tokens that may not come next."""
+        return frozenset(self._next.get(tuple(self._reply[1 - self._size :]), ()))
+
+
+def _spoken_runs(prompt: Prompt) -> Iterable[list[int]]:
+    """The character's own turns in a prompt."""
+    run: list[int] = []
+    for token, spoken in zip(prompt.input_ids, prompt.loss_mask, strict=True):
+        if spoken:
+            run.append(token)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _ids(tokens: Collection[int]) -> npt.NDArray[np.int64]:
+    return np.fromiter(tokens, dtype=np.int64, count=len(tokens))
