@@ -1,1 +1,5 @@
+"""Character cards V1, V2 and V3, the macros in their texts, and the characters that come with Ruxi."""
 
+from ruxi.characters.card import Asset, Character, Lorebook, LorebookEntry, builtin_names
+
+__all__ = ["Asset", "Character", "Lorebook", "LorebookEntry", "builtin_names"]
