@@ -10,3 +10,6 @@ def register(app: typer.Typer) -> None:
 
     Modules of `ruxi.cli` import nothing heavy at their top; what a command needs is imported when it runs.
     """
+    from ruxi.cli.data import data
+
+    app.add_typer(data)

@@ -13,8 +13,8 @@ NEUTRAL: Final = "neutral"
 EMOTIONS: Final[tuple[str, ...]] = (
     "admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity", "desire",
     "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear", "gratitude", "grief",
-    "joy", "love", "nervousness", "optimism", "pride", "realization", "relief", "remorse", "sadness", "surprise",
-    "neutral",
+    "joy", "love", "nervousness", "optimism", "pride", "realization", "relief", "remorse", "sadness",
+    "surprise", "neutral",
 )  # fmt: skip
 
 BASIC_EMOTIONS: Final[tuple[str, ...]] = (

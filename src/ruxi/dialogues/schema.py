@@ -1,8 +1,8 @@
 """Dialogue, Turn and Part: the one schema that importers write, training reads and the stage keeps.
 
-Media are referred to by content hash, never by path: the folder of a data set or of a saved chat holds them in a
-`MediaFolder`. What an extractor found in a medium (a transcript, labels) travels with the part as text, so that a
-prompt can be built from the dialogue alone. Unknown fields survive a round trip.
+Media are referred to by content hash, never by path: the folder of a data set or of a saved chat holds them
+in a `MediaFolder`. What an extractor found in a medium (a transcript, labels) travels with the part as text,
+so that a prompt can be built from the dialogue alone. Unknown fields survive a round trip.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ class Turn(Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.emotion is not None and self.emotion not in EMOTIONS:
-            raise ValueError(f"'emotion' is {self.emotion!r}, not one of the 28 labels: {', '.join(EMOTIONS)}")
+            raise ValueError(
+                f"'emotion' is {self.emotion!r}, not one of the 28 labels: {', '.join(EMOTIONS)}"
+            )
         if self.start is not None and self.end is not None and self.end < self.start:
             raise ValueError(f"'end' ({self.end}) lies before 'start' ({self.start})")
         return self
@@ -134,8 +136,8 @@ class CastMember(Record):
 
     Attributes:
         name: The name used by `Turn.speaker`.
-        kind: A `character` has a persona and can be learnt; a `user` is the person (or anybody) it talks with;
-            a `narrator` tells what happens.
+        kind: A `character` has a persona and can be learnt; a `user` is the person (or anybody) it talks
+            with; a `narrator` tells what happens.
         character: Id of the character file in the data set's `characters/` folder, without ending.
     """
 
