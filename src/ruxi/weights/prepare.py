@@ -1,21 +1,22 @@
 """Turns the pinned GGUF file of the language model into safetensors, once.
 
-`transformers` needs over ten seconds to read the GGUF; the prepared folder loads in well under one. The numbers are
-exactly those that `transformers` dequantises, in float32. Two things are put right on the way: the quantisation
-entry leaves the configuration (it would send every later load back to the GGUF), and the tokenizer regains the
-splitting of digits that the GGUF names (`tokenizer.ggml.pre = smollm`) and the conversion drops.
+`transformers` needs over ten seconds to read the GGUF each time; the prepared folder loads in a fraction of that. The
+conversion runs in a process of its own (`ruxi.weights.convert`): its memory goes back to the system, and the bars
+that its libraries draw stay off the screen.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from ruxi import files
 from ruxi.errors import WeightsError
+from ruxi.weights import room
 from ruxi.weights.catalogue import Part
 from ruxi.weights.store import PREPARED, Store, source_of, write_receipt
 
@@ -25,65 +26,43 @@ def prepare(store: Store, part: Part) -> None:
 
     Raises:
         WeightsError: The GGUF file cannot be converted.
+        OSError: The store cannot be written.
     """
     folder = store.folder(part)
     source = next(folder / file.name for file in part.files if file.name.endswith(".gguf"))
     with files.new_folder(folder / PREPARED) as staging:
-        try:
-            with _quiet_transformers():
-                _convert(source, staging)
-        except (ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise WeightsError(
-                f"cannot be converted to safetensors ({error})",
-                where=str(source),
-                remedy="Install the versions of `transformers` and `gguf` that Ruxi asks for, then run "
-                f"`ruxi pull {part.name}`.",
-            ) from error
+        # Nothing is to be fetched for a conversion, so nothing may be.
+        result = subprocess.run(
+            [sys.executable, "-P", "-m", "ruxi.weights.convert", str(source), str(staging)],
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if result.returncode != 0:
+            raise _explained(result, source, part)
         entries = {}
         for path in sorted(staging.iterdir()):
-            os.chmod(path, 0o644)
+            path.chmod(0o644)
             _flush(path)
             entries[path.name] = (files.sha256_of(path), path.stat().st_size)
         write_receipt(staging, entries, source_of(part))
 
 
-def _convert(source: Path, target: Path) -> None:
-    import gguf
-    import torch
-    from tokenizers import pre_tokenizers
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    del model.config.quantization_config
-    model.hf_quantizer = None
-    model.save_pretrained(target)
-
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    pre = gguf.GGUFReader(source).get_field("tokenizer.ggml.pre")
-    if pre is not None and pre.contents() == "smollm":
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-    tokenizer.model_max_length = model.config.max_position_embeddings
-    # One file holds the template too, so that a reader needs no knowledge of where `transformers` puts it.
-    tokenizer.save_pretrained(target, save_jinja_files=False)
-
-
-@contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep the bars of `transformers` off the screen: the caller shows the progress."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        # The GGUF reader draws a bar of its own, straight to stderr.
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-        sys.stderr.flush()
+def _explained(result: subprocess.CompletedProcess[str], source: Path, part: Part) -> WeightsError | OSError:
+    """The error behind a conversion that failed."""
+    # Writing through a memory map on a full disk ends in SIGBUS instead of a message.
+    if room.DISK_FULL.search(result.stderr) or result.returncode == -signal.SIGBUS:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    reason = (result.stderr.strip().splitlines() or ["no message"])[-1].strip()
+    if result.returncode < 0:
+        reason = f"stopped by signal {-result.returncode}, perhaps for want of memory"
+    return WeightsError(
+        f"cannot be converted to safetensors: {reason}",
+        where=str(source),
+        remedy=f"See that 2 GB of memory are free and that `ruxi doctor` is content, then run `ruxi pull {part.name}`.",
+    )
 
 
 def _flush(path: Path) -> None:

@@ -165,10 +165,13 @@ def _fault_in(folder: Path, *, verify: bool) -> str | None:
         return "no receipt of its installation"
     for name, entry in entries.items():
         path = folder / name
-        if not path.is_file():
-            return f"{name} is gone"
-        if (size := path.stat().st_size) != entry["bytes"]:
+        try:
+            size = path.stat().st_size
+            digest = files.sha256_of(path) if verify else entry["sha256"]
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        if size != entry["bytes"]:
             return f"{name} is damaged ({size} bytes instead of {entry['bytes']})"
-        if verify and (digest := files.sha256_of(path)) != entry["sha256"]:
+        if digest != entry["sha256"]:
             return f"{name} is damaged (SHA-256 {digest}, expected {entry['sha256']})"
     return None

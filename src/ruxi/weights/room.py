@@ -1,0 +1,52 @@
+"""Room on the disk: how much a pull needs, and the one message for every way of running out of it."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruxi.errors import WeightsError
+from ruxi.weights.catalogue import Part
+
+# A quota and a limit on the size of files look to the user like a full disk: room is what is missing.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+# The same, in the words of programs that we start.
+DISK_FULL = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|(?:Errno|os error) (?:27|28|122)\b|not enough space"
+)
+
+# Float32 in place of four and a half bits a weight (eight in the embedding), and the tokenizer.
+_PREPARED_GROWTH = 6
+
+
+def needed(parts: Sequence[Part]) -> int:
+    """Bytes that parts will take in the store, plus those of the largest download while it is unpacked.
+
+    pip holds a temporary copy of a wheel until it has written the final one: the download counts twice.
+    """
+    stored = sum(part.size * (1 + _PREPARED_GROWTH * (part.prepared is not None)) for part in parts)
+    return stored + max((2 * part.download_size for part in parts), default=0)
+
+
+def check(root: Path, parts: Sequence[Part]) -> None:
+    """Refuse to begin what cannot end.
+
+    Raises:
+        WeightsError: The disk of the store has less room than the parts need.
+    """
+    if parts and shutil.disk_usage(root).free < needed(parts):
+        raise missing(root, parts)
+
+
+def missing(root: Path, parts: Sequence[Part]) -> WeightsError:
+    """The error for a disk that is full, or would be."""
+    return WeightsError(
+        f"no room on the disk for {', '.join(part.name for part in parts)}: {needed(parts) / 1e6:.0f} MB needed, "
+        f"{shutil.disk_usage(root).free / 1e6:.0f} MB free; nothing half-written was left",
+        where=str(root),
+        remedy="Free some space, or set RUXI_HOME to a folder on another disk, then run `ruxi pull` again.",
+    )
