@@ -1,1 +1,34 @@
+"""The model: resampler, fusion, guidance, and the language model that they surround.
 
+Importing this room imports torch and transformers.
+"""
+
+from ruxi.model.config import (
+    GUIDANCE,
+    FusionSettings,
+    GuidanceSettings,
+    LoraSettings,
+    ModalitySettings,
+    ResamplerSettings,
+    RolePlayConfig,
+)
+from ruxi.model.guidance import GuidanceInputs, Perception
+from ruxi.model.role_play import RolePlayForCausalLM, RolePlayOutput
+from ruxi.model.streams import MediaInputs, Stream, Streams
+
+__all__ = [
+    "GUIDANCE",
+    "FusionSettings",
+    "GuidanceInputs",
+    "GuidanceSettings",
+    "LoraSettings",
+    "MediaInputs",
+    "ModalitySettings",
+    "Perception",
+    "ResamplerSettings",
+    "RolePlayConfig",
+    "RolePlayForCausalLM",
+    "RolePlayOutput",
+    "Stream",
+    "Streams",
+]

@@ -160,7 +160,8 @@ class PromptBuilder:
             ids = ids[: self.persona_tokens]
         header, footer = self.chat_format.system or self.chat_format.user
         return _Piece.silent(
-            self._encode_markup(self.chat_format.start + header) + ids + self._encode_markup(footer), PERSONA_TURN
+            self._encode_markup(self.chat_format.start + header) + ids + self._encode_markup(footer),
+            PERSONA_TURN,
         )
 
     def _turn(self, turn: Turn, index: int, speaker: str, named: bool) -> _Piece:

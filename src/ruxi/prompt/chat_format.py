@@ -54,9 +54,7 @@ class ChatFormat(BaseModel):
         Args:
             end_of_turn: The model's end-of-sequence token.
         """
-        return cls(
-            system=("", "\n\n"), user=("User: ", "\n"), assistant=("Character: ", f"{end_of_turn}\n")
-        )
+        return cls(system=("", "\n\n"), user=("User: ", "\n"), assistant=("Character: ", f"{end_of_turn}\n"))
 
     @classmethod
     def from_renderer(cls, render: Renderer) -> Self:
@@ -69,7 +67,11 @@ class ChatFormat(BaseModel):
         Raises:
             ModelError: The template drops or rewrites the words of a turn.
         """
-        user, assistant, last = _message("user", _USER), _message("assistant", _ASSISTANT), _message("user", _LAST)
+        user, assistant, last = (
+            _message("user", _USER),
+            _message("assistant", _ASSISTANT),
+            _message("user", _LAST),
+        )
         history = [user, assistant, last]
         system = _message("system", _SYSTEM)
         with_system = _render_or_none(render, [system, *history])
@@ -93,7 +95,10 @@ class ChatFormat(BaseModel):
         if with_system is None:
             start = before.removesuffix(user_header)
             return cls(
-                start=start, system=None, user=(user_header, user_footer), assistant=(assistant_header, assistant_footer)
+                start=start,
+                system=None,
+                user=(user_header, user_footer),
+                assistant=(assistant_header, assistant_footer),
             )
         start_and_system, system_to_user = before.split(_SYSTEM)
         return cls(

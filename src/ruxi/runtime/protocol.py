@@ -26,15 +26,16 @@ class Sampling:
         top_p: Keep the smallest set of tokens whose probabilities add up to this.
         top_k: Keep this many tokens; 0 keeps all.
         min_p: Drop tokens less likely than this share of the most likely one.
-        repetition_penalty: Divide the logits of tokens already seen in the conversation by this (CTRL, Keskar et al. 2019).
+        repetition_penalty: Divide the logits of tokens already seen in the conversation by this (CTRL,
+            Keskar et al., 2019).
         presence_penalty: Subtract this from the logits of tokens already in the reply.
         frequency_penalty: Subtract this for every time that a token stands in the reply.
         max_tokens: Longest reply, in tokens.
         stop: Strings that end the reply; they are not part of it.
         seed: Same seed, same prompt, same engine: same reply. None draws a fresh one.
         logit_bias: Added to the logits of these token ids.
-        no_repeat_ngram: No run of this many tokens stands twice in a reply, and no run of twice as many is copied
-            from the character's earlier turns; 0 allows both.
+        no_repeat_ngram: No run of this many tokens stands twice in a reply, and no run of twice as many is
+            taken over from the character's earlier turns; 0 allows both.
 
     Raises:
         UsageError: A value is out of its range; the message lists every such value.
@@ -108,7 +109,7 @@ class Engine(Protocol):
     context_length: int
 
     def extractor_names(self) -> Mapping[str, str]:
-        """Extractor to run for each kind of medium (`image`, `audio`, `video`); kinds it cannot use are absent."""
+        """Extractor for each kind of medium (`image`, `audio`, `video`); kinds it cannot use are absent."""
         ...
 
     def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Iterator[Delta]:

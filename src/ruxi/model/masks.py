@@ -1,0 +1,35 @@
+"""Masks and positions of dialogues that are packed into one row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def packed_positions(segment_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Position of each token within its own dialogue, `[batch, n]`.
+
+    Args:
+        segment_ids: Packed dialogue of each token, `[batch, n]`.
+        attention_mask: 1 for real tokens, `[batch, n]`; padding does not count.
+    """
+    real = torch.ones_like(segment_ids) if attention_mask is None else attention_mask
+    running = real.cumsum(dim=1)
+    starts = torch.ones_like(segment_ids, dtype=torch.bool)
+    starts[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
+    before = torch.where(starts, running - real, 0).cummax(dim=1).values
+    return (running - before - 1).clamp(min=0)
+
+
+def packed_mask(segment_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Causal attention within each packed dialogue: True where a token may attend, `[batch, 1, n, n]`.
+
+    A padding token attends to itself, so that no row of the softmax is empty.
+    """
+    length = segment_ids.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=segment_ids.device).tril()
+    allowed = causal & (segment_ids[:, :, None] == segment_ids[:, None, :])
+    if attention_mask is not None:
+        allowed = allowed & attention_mask.bool()[:, None, :]
+        allowed = allowed | torch.eye(length, dtype=torch.bool, device=segment_ids.device)
+    return allowed[:, None]
