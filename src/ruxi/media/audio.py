@@ -1,0 +1,166 @@
+"""Sounds: any rate and channel count to 16 kHz mono float, decoded by FFmpeg through PyAV.
+
+Channels are averaged, so that full scale stays full scale. Packets are counted before they are decoded and samples
+while they are, so a wrong duration in a header changes nothing. Gaps in the time stamps become silence: what is heard
+stays on the time axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ruxi.errors import MediaError
+from ruxi.media.addresses import DEFAULT_NETWORK, Network
+from ruxi.media.containers import Contents, Deadline, decoder_options, measure, opened
+from ruxi.media.limits import DEFAULT_LIMITS, Limits, check
+from ruxi.media.sniff import Format, require
+from ruxi.media.sources import Original, Source, read_source
+from ruxi.media.types import SAMPLE_RATE, Audio
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.container import InputContainer
+
+_LARGEST_GAP = 0.1
+"""Jumps of the time stamps above this many seconds are silence; smaller ones are rounding."""
+
+
+def open_audio(
+    source: Source, *, start: float = 0.0, limits: Limits = DEFAULT_LIMITS, network: Network = DEFAULT_NETWORK
+) -> Audio:
+    """Open a sound: WAV, FLAC, MP3, OGG, Opus, M4A, AAC, AIFF, WebM, or the sound track of a video.
+
+    Args:
+        source: Path, bytes, data URL or https URL.
+        start: Where it begins on the dialogue's time axis, in seconds.
+        limits: What is refused.
+        network: How names are resolved and certificates checked.
+
+    Returns:
+        The sound at 16 kHz with one channel, float32 `[n]`.
+
+    Raises:
+        MediaError: It holds no sound, is damaged, or is larger than a limit.
+    """
+    original = read_source(source, limits, network)
+    format_ = require(original.data, "audio", original.source)
+    contents = measure(original, format_, limits)
+    if not contents.sound:
+        raise MediaError("a video without sound", where=original.source, remedy="Open it as a video.")
+    return decode_audio(original, format_, contents, start=start, limits=limits, on_time_axis=False)
+
+
+def decode_audio(
+    original: Original, format_: Format, contents: Contents, *, start: float, limits: Limits, on_time_axis: bool
+) -> Audio:
+    """Decode the sound of a container that was measured; see `open_audio`.
+
+    Args:
+        original: The bytes.
+        format_: Their format.
+        contents: What `measure` found.
+        start: Where the container begins on the dialogue's time axis, in seconds.
+        limits: What is refused.
+        on_time_axis: Whether a sound track that sets in late starts late, as it must beside its pictures.
+    """
+    what = {"what": "the sound", "where": original.source}
+    check("decoded_bytes", contents.seconds * SAMPLE_RATE * 4, limits.decoded_bytes, unit="decoded bytes", **what)
+    pieces: list[npt.NDArray[np.float32]] = []
+    count = 0
+    with opened(original, format_, limits) as container:
+        sound = _Sound(container, limits, original.source)
+        for piece in sound.resampled():
+            count += piece.shape[0]
+            check("seconds", count / SAMPLE_RATE, limits.seconds, unit="seconds", **what)
+            pieces.append(piece)
+    if not count:
+        raise MediaError(
+            f"a {format_.name} file without a single sample", where=original.source, remedy="Record or save it again."
+        )
+    if on_time_axis:
+        start += max(0.0, sound.first - contents.start)
+    samples = np.concatenate(pieces)
+    return Audio(samples, original.sha256, start, start + count / SAMPLE_RATE, original.source)
+
+
+class _Sound:
+    """The sound of an open container, frame by frame."""
+
+    def __init__(self, container: InputContainer, limits: Limits, where: str) -> None:
+        self._container = container
+        self._limits = limits
+        self._where = where
+        self.first = 0.0
+        """Time stamp of the first sample, in seconds."""
+
+    def resampled(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Pieces of the sound at 16 kHz, one channel."""
+        from av import AudioFrame, AudioResampler
+
+        rate = 0
+        resampler = None
+        for samples, new_rate in self._channel_means():
+            if resampler is None or new_rate != rate:
+                if resampler is not None:
+                    yield from (frame.to_ndarray()[0] for frame in resampler.resample(None))
+                rate, resampler = new_rate, AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+            frame = AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
+            frame.sample_rate = rate
+            yield from (piece.to_ndarray()[0] for piece in resampler.resample(frame))
+        if resampler is not None:
+            yield from (frame.to_ndarray()[0] for frame in resampler.resample(None))
+
+    def _channel_means(self) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+        """Pieces of the sound at its own rate, with that rate; gaps in time come as zeros."""
+        end: float | None = None
+        for frame in self._frames():
+            rate = frame.sample_rate
+            if frame.time is not None:
+                if end is None:
+                    self.first = end = frame.time
+                gap = frame.time - end
+                if gap > _LARGEST_GAP:
+                    check("seconds", gap, self._limits.seconds, what="a pause", unit="seconds", where=self._where)
+                    yield from ((np.zeros(rate, np.float32), rate) for _ in range(int(gap)))
+                    yield np.zeros(int(gap % 1 * rate), np.float32), rate
+                    end = frame.time
+            yield _mean(frame), rate
+            end = (end or 0.0) + frame.samples / rate
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        """Decoded frames. Damaged packets are left out, as every player does, unless they are many."""
+        import av
+
+        stream = self._container.streams.audio[0]
+        stream.codec_context.options = decoder_options(self._limits)
+        deadline = Deadline(self._limits, self._where)
+        packets = damaged = 0
+        for packet in self._container.demux(stream):
+            deadline.check()
+            packets += 1
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                damaged += 1
+        if damaged > packets // 10 + 1:
+            raise MediaError(
+                f"a damaged sound: {damaged} of its {packets} packets", where=self._where, remedy="Save it again."
+            )
+
+
+def _mean(frame: AudioFrame) -> npt.NDArray[np.float32]:
+    """Average the channels of a frame, with full scale at -1 and 1."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(frame.samples, -1).T
+    if values.dtype.kind == "f":
+        mean = np.nan_to_num(values, posinf=0.0, neginf=0.0).mean(axis=0, dtype=np.float64)
+    elif values.dtype == np.uint8:
+        mean = values.mean(axis=0, dtype=np.float64) / 128 - 1
+    else:
+        mean = values.mean(axis=0, dtype=np.float64) / -float(np.iinfo(values.dtype).min)
+    return np.asarray(mean, np.float32)
