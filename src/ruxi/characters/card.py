@@ -1,8 +1,7 @@
 """`Character`: one model for character cards of every version, from PNG and JSON and back.
 
-Its fields are those of Card V3, a superset of V2 and V1. Fields that no specification knows are kept at every level,
-so that a card keeps what other programs stored in it. Types are checked strictly, with two exceptions that real cards
-need: `null` counts as absent, and a number where text belongs becomes text. Lorebooks are data here.
+Its fields are those of Card V3, a superset of V2 and V1. Fields that no specification knows are kept at every
+level, so that a card keeps what other programs stored in it.
 """
 
 from __future__ import annotations
@@ -10,139 +9,23 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    PrivateAttr,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import Field, PrivateAttr, ValidationError
 
 from ruxi import files
-from ruxi.characters import formats, png
-from ruxi.characters.faults import CardFaults, Finding, findings_of, kind_of, shortened
+from ruxi.characters import formats, library, png, translations
+from ruxi.characters.examples import Turn, parse_examples
+from ruxi.characters.faults import CardFaults, findings_of
+from ruxi.characters.fields import CardRecord, Extensions, Number, Text, Texts
 from ruxi.characters.formats import Envelope, Spec
+from ruxi.characters.lorebook import Lorebook
 from ruxi.errors import CardError
 
-MAX_CARD_BYTES = 64 * 2**20
-BUILTIN = Path(__file__).parent / "builtin"
 _log = logging.getLogger("ruxi")
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise ValueError(f"is {kind_of(value)} ({shortened(value)}), not text")
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"is {kind_of(value)} ({shortened(value)}), not a number")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"is {kind_of(value)} ({shortened(value)}), not true or false")
-    return value
-
-
-def _identifier(value: Any) -> int | float | str:
-    return value if isinstance(value, str) else _number(value)
-
-
-Text = Annotated[str, PlainValidator(_text)]
-Number = Annotated[int | float, PlainValidator(_number)]
-Flag = Annotated[bool, PlainValidator(_flag)]
-Identifier = Annotated[int | float | str, PlainValidator(_identifier)]
-Texts = Annotated[list[Text], BeforeValidator(lambda value: [] if value is None else value)]
-Extensions = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
-
-
-class _CardRecord(BaseModel):
-    """Base of a card's objects: unknown fields stay, optional ones are written only where they were given."""
-
-    model_config = ConfigDict(extra="allow", validate_assignment=True)
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written = handler(self)
-        return {
-            key: value for key, value in written.items() if value is not None or key in self.model_fields_set
-        }
-
-
-class LorebookEntry(_CardRecord):
-    """A piece of knowledge that joins the prompt when one of its keys is mentioned.
-
-    Attributes:
-        keys: Words that bring the entry in.
-        content: Text that joins the prompt.
-        extensions: Data of other programs.
-        enabled: False keeps it out.
-        insertion_order: Lower comes earlier in the prompt.
-        use_regex: The keys are regular expressions (V3).
-        case_sensitive: Keys match only in their own case.
-        constant: Always in, whatever is said.
-        name: Its title; not used in prompts.
-        priority: The lowest is dropped first when the budget is spent.
-        id: Identifier; not used in prompts.
-        comment: A note; not used in prompts.
-        selective: Also needs one of `secondary_keys`.
-        secondary_keys: See `selective`.
-        position: `before_char` or `after_char`.
-    """
-
-    keys: Texts = Field(default_factory=list)
-    content: Text = ""
-    extensions: Extensions = Field(default_factory=dict)
-    enabled: Flag = True
-    insertion_order: Number = 0
-    use_regex: Flag = False
-    case_sensitive: Flag | None = None
-    constant: Flag | None = None
-    name: Text | None = None
-    priority: Number | None = None
-    id: Identifier | None = None
-    comment: Text | None = None
-    selective: Flag | None = None
-    secondary_keys: Texts | None = None
-    position: Text | None = None
-
-
-class Lorebook(_CardRecord):
-    """The knowledge that a character carries with it (`character_book`).
-
-    Attributes:
-        entries: Its pieces.
-        extensions: Data of other programs.
-        name: Its title.
-        description: What it is about.
-        scan_depth: How many of the latest messages are searched for keys.
-        token_budget: Most tokens that its entries may take.
-        recursive_scanning: Entries may bring in further entries.
-    """
-
-    entries: list[LorebookEntry] = Field(default_factory=list)
-    extensions: Extensions = Field(default_factory=dict)
-    name: Text | None = None
-    description: Text | None = None
-    scan_depth: Number | None = None
-    token_budget: Number | None = None
-    recursive_scanning: Flag | None = None
-
-
-class Asset(_CardRecord):
+class Asset(CardRecord):
     """A file that belongs to a character (V3).
 
     Attributes:
@@ -158,7 +41,7 @@ class Asset(_CardRecord):
     ext: Text = ""
 
 
-class Character(_CardRecord):
+class Character(CardRecord):
     """A character: who it is, how it speaks, what it knows.
 
     Attributes:
@@ -222,40 +105,46 @@ class Character(_CardRecord):
         Raises:
             CardError: There is no such card, or it has faults; the message names all of them.
         """
-        path = locate(card)
+        path = library.locate(card)
         try:
-            return cls.from_bytes(read_file(path))
+            data = library.read_file(path)
         except CardFaults as faults:
             raise faults.as_error(str(path)) from faults
+        return cls.from_bytes(data, where=str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read a card from a file's content.
+    def from_bytes(cls, data: bytes, where: str = "card") -> Self:
+        """Read a card from the content of a file.
+
+        Args:
+            data: A PNG or JSON file's content.
+            where: What messages call it.
+
+        Raises:
+            CardError: It is no card, or has faults; the message names all of them.
+        """
+        try:
+            character = cls.parse(data)
+        except CardFaults as faults:
+            raise faults.as_error(where) from faults
+        if character._envelope.is_newer:
+            _log.warning("%s: card version %s is newer than 3.0", where, character._envelope.version)
+        return character
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a card, or say every fault as a finding of its own.
 
         Raises:
             CardFaults: It is no card, or has faults.
         """
-        portrait = None
-        if data.startswith(png.SIGNATURE):
-            chunks = png.read_chunks(data)
-            texts = png.card_texts(chunks)
-            if not texts:
-                raise CardFaults(
-                    [
-                        Finding(
-                            "", "a picture without a character card in it", "Export it as a character card."
-                        )
-                    ]
-                )
-            data = texts.get("ccv3") or texts["chara"]
-            portrait = png.without_cards(chunks)
-        fields, envelope = formats.unwrap(formats.parse(data))
+        source = formats.read(data)
         try:
-            character = cls.model_validate(fields)
+            character = cls.model_validate(source.fields)
         except ValidationError as error:
-            raise CardFaults(findings_of(error, envelope.prefix)) from error
-        character._envelope = envelope
-        character._portrait = portrait
+            raise CardFaults(findings_of(error, source.envelope.prefix)) from error
+        character._envelope = source.envelope
+        character._portrait = source.portrait
         return character
 
     def save(self, path: str | Path, spec: Spec = "v3") -> None:
@@ -263,7 +152,8 @@ class Character(_CardRecord):
 
         Args:
             path: The file, replaced as a whole if it exists.
-            spec: For JSON the version. A PNG of V3 also carries V2 for older programs; one of V2 carries V2 alone.
+            spec: For JSON the version. A PNG of V3 also carries V2 for older programs; one of V2 carries V2
+                alone.
 
         Raises:
             CardError: Another ending, or a PNG without a portrait.
@@ -275,27 +165,29 @@ class Character(_CardRecord):
             case ".png":
                 files.write_bytes(path, self.to_png(spec))
             case ending:
-                raise CardError(
-                    f"cards are not written as {ending!r}", where=str(path), remedy="Use .json or .png."
-                )
+                raise CardError(f"cards are not written as {ending!r}", where=str(path), remedy="Use .json or .png.")
 
     def to_json(self, spec: Spec = "v3") -> str:
-        """The card as a JSON document of the given version."""
-        return json.dumps(self._document(spec), ensure_ascii=False, indent=2)
+        """The card as a JSON document of the given version.
+
+        Raises:
+            CardError: Its extensions hold something that JSON does not know.
+        """
+        return self._json(spec, indent=2)
 
     def to_png(self, spec: Spec = "v3") -> bytes:
         """The portrait with the card in it.
 
         Raises:
-            CardError: There is no portrait.
+            CardError: There is no portrait, or the extensions hold something that JSON does not know.
         """
         if self._portrait is None:
             raise CardError(
-                "a PNG card needs a portrait", where=self.name, remedy="Set `portrait` to a PNG file's bytes."
+                "a PNG card needs a portrait", where=self.call_name, remedy="Set `portrait` to a PNG file's bytes."
             )
-        texts = {"chara": json.dumps(self._document("v2"), ensure_ascii=False).encode("utf-8")}
+        texts = {"chara": self._json("v2").encode("utf-8")}
         if spec == "v3":
-            texts["ccv3"] = json.dumps(self._document("v3"), ensure_ascii=False).encode("utf-8")
+            texts["ccv3"] = self._json("v3").encode("utf-8")
         return png.with_cards(self._portrait, texts)
 
     @property
@@ -315,51 +207,77 @@ class Character(_CardRecord):
         """What the character is called in dialogue, and what `{{char}}` stands for."""
         return self.nickname or self.name or "Character"
 
+    def example_dialogues(self, user: str = "User") -> list[list[Turn]]:
+        """The example dialogues of the card, macros replaced.
+
+        Args:
+            user: What the user is called.
+
+        Returns:
+            For each dialogue its turns as (speaker, words); the speaker is `call_name` or `user`.
+        """
+        return parse_examples(self.mes_example, char=self.call_name, user=user, names=(self.name,))
+
+    @property
+    def languages(self) -> list[str]:
+        """BCP 47 codes of the languages that the card is written in, its own first.
+
+        Raises:
+            CardError: The card's list of translations is malformed.
+        """
+        try:
+            own = translations.own_language(self.extensions)
+            others = translations.translations(self.extensions)
+        except CardFaults as faults:
+            raise faults.as_error(self.call_name) from faults
+        return [*([own] if own else []), *others]
+
+    def in_language(self, language: str) -> Self:
+        """The same character in another of its languages.
+
+        Args:
+            language: BCP 47 code; `zh-CN` finds `zh`.
+
+        Raises:
+            CardError: The card has no texts in that language, or they are malformed.
+        """
+        languages = self.languages
+        code = translations.best_match(language, languages)
+        if code is None:
+            raise CardError(
+                f"has no texts in {language!r}",
+                where=self.call_name,
+                remedy=f"Languages of this card: {', '.join(languages) or 'not stated'}.",
+            )
+        if code == translations.own_language(self.extensions):
+            return self.model_copy(deep=True)
+        try:
+            character = type(self).model_validate(translations.translated(self.model_dump(), code))
+        except ValidationError as error:
+            findings = findings_of(error, f"extensions.ruxi.translations.{code}")
+            raise CardFaults(findings).as_error(self.call_name) from error
+        character._envelope = self._envelope
+        character._portrait = self._portrait
+        return character
+
     def _document(self, spec: Spec) -> dict[str, Any]:
-        data = self.model_dump(mode="json")
+        data = self.model_dump()
         if spec == "v2":
-            # V2 does not know these; an empty one would only be noise there.
-            if not self.group_only_greetings:
+            # V3 requires these two; V2 does not know them, so they stay away unless they say something.
+            if "group_only_greetings" not in self.model_fields_set and not self.group_only_greetings:
                 del data["group_only_greetings"]
-            for entry in (data.get("character_book") or {}).get("entries", []):
-                if not entry["use_regex"]:
-                    del entry["use_regex"]
+            entries = self.character_book.entries if self.character_book else []
+            for index, entry in enumerate(entries):
+                if "use_regex" not in entry.model_fields_set:
+                    del data["character_book"]["entries"][index]["use_regex"]
         return formats.wrap(data, self._envelope, spec)
 
-
-def builtin_names() -> list[str]:
-    """Names of the characters that come with Ruxi."""
-    return sorted(path.stem for path in BUILTIN.glob("*.png"))
-
-
-def locate(card: str | Path) -> Path:
-    """The file behind a path or a built-in name.
-
-    Raises:
-        CardError: There is neither a file nor a built-in of that name.
-    """
-    path = Path(card)
-    if path.is_file():
-        return path
-    if isinstance(card, str) and card in builtin_names():
-        return BUILTIN / f"{card}.png"
-    problem = "is not a file" if path.exists() else "no such card"
-    raise CardError(problem, where=str(card), remedy=f"Give a file, or one of: {', '.join(builtin_names())}.")
-
-
-def read_file(path: Path) -> bytes:
-    """A card file's content.
-
-    Raises:
-        CardFaults: The file cannot be read or is larger than `MAX_CARD_BYTES`.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CARD_BYTES + 1)
-    except OSError as error:
-        raise CardFaults([Finding("", f"cannot be read ({error.strerror})", "Check the file.")]) from error
-    if len(data) > MAX_CARD_BYTES:
-        raise CardFaults(
-            [Finding("", f"is larger than {MAX_CARD_BYTES // 2**20} MiB", "Make its portrait smaller.")]
-        )
-    return data
+    def _json(self, spec: Spec, indent: int | None = None) -> str:
+        try:
+            text = json.dumps(self._document(spec), ensure_ascii=False, allow_nan=False, indent=indent)
+            text.encode("utf-8")
+        except (TypeError, ValueError) as error:
+            raise CardError(
+                f"cannot be written as JSON ({error})", where=self.call_name, remedy="Correct its extensions."
+            ) from error
+        return text

@@ -27,6 +27,8 @@ _EXPECTED = {
     "model_attributes_type": "an object",
 }
 _SHOWN_FAULTS = 20
+# Controls, and the marks that change the direction of text: both can make a terminal show something else.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,8 @@ class CardFaults(Exception):  # noqa: N818 - caught within this room and turned 
         if hidden:
             shown.append(f"and {hidden} more")
         remedies = dict.fromkeys(finding.remedy for finding in self.findings)
-        remedy = (
-            next(iter(remedies)) if len(remedies) == 1 else "`ruxi card check` tells what to do about each."
-        )
-        return CardError("; ".join(shown), where=where, remedy=remedy)
+        remedy = next(iter(remedies)) if len(remedies) == 1 else "`ruxi card check` tells what to do about each."
+        return CardError(printable("; ".join(shown)), where=where, remedy=remedy)
 
 
 def kind_of(value: Any) -> str:
@@ -78,6 +78,12 @@ def shortened(value: Any, limit: int = 40) -> str:
     """A value as it can stand in a one-line message."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    r"""Make characters visible that would steer a terminal: `\x1b` for an escape."""
+    text = text.replace("\r\n", "\n")
+    return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def findings_of(error: ValidationError, prefix: str) -> list[Finding]:

@@ -1,8 +1,8 @@
 """V1, V2 and V3 cards as JSON documents: what is around the character's own data, in and out.
 
-The three versions differ in their envelope, not in kind: V1 has its six texts at the root, V2 and V3 put everything
-under `data`, and some programs repeat the V1 texts at the root for old readers. What stands at the root and is not
-defined there is kept and written back.
+The three versions differ in their envelope, not in kind: V1 has its six texts at the root, V2 and V3 put
+everything under `data`, and some programs repeat the V1 texts at the root for old readers. What stands at the
+root and is not defined there is kept and written back.
 
 Specifications: `spec_v1.md` and `spec_v2.md` of malfoyslastname/character-card-spec-v2, `SPEC_V3.md` of
 kwaroran/character-card-spec-v3.
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ruxi.characters import png
 from ruxi.characters.faults import CardFaults, Finding, kind_of, shortened
 
 Spec = Literal["v2", "v3"]
@@ -40,6 +41,47 @@ class Envelope:
     mirrored: tuple[str, ...] = ()
     version: float = 3.0
 
+    @property
+    def is_newer(self) -> bool:
+        """Whether the document claims a version later than any that is known here."""
+        return self.version > 3.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A card as its file holds it.
+
+    Attributes:
+        fields: The character's data, not yet validated.
+        envelope: What surrounds it.
+        portrait: The picture without the card, for a PNG.
+        texts: JSON of each card chunk, by keyword, for a PNG.
+    """
+
+    fields: dict[str, Any]
+    envelope: Envelope
+    portrait: bytes | None = None
+    texts: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def read(data: bytes) -> Source:
+    """Take a card file apart.
+
+    Args:
+        data: Content of a JSON or PNG file. Of a PNG with both kinds of card, V3 counts.
+
+    Raises:
+        CardFaults: It holds no card that can be read.
+    """
+    if not data.startswith(png.SIGNATURE):
+        return Source(*unwrap(parse(data)))
+    chunks = png.read_chunks(data)
+    texts = png.card_texts(chunks)
+    if not texts:
+        raise CardFaults([Finding("", "a picture without a character in it", "Give a character card.")])
+    fields, envelope = unwrap(parse(texts["ccv3"] if "ccv3" in texts else texts["chara"]))
+    return Source(fields, envelope, png.without_cards(chunks), texts)
+
 
 def parse(data: bytes) -> Any:
     """Read JSON, refusing what would not survive being written again.
@@ -57,9 +99,7 @@ def parse(data: bytes) -> Any:
         problem = "nested too deeply" if isinstance(error, RecursionError) else f"not readable JSON ({error})"
         raise CardFaults([Finding("", problem, "Give a character card in JSON or PNG.")]) from error
     if _depth(document) > MAX_DEPTH:
-        raise CardFaults(
-            [Finding("", f"nested more than {MAX_DEPTH} levels deep", "Flatten its extensions.")]
-        )
+        raise CardFaults([Finding("", f"nested more than {MAX_DEPTH} levels deep", "Flatten its extensions.")])
     try:
         written.encode("utf-8")
     except UnicodeEncodeError:
@@ -83,9 +123,7 @@ def _depth(document: Any) -> int:
     while level:
         depth += 1
         containers = [item for item in level if isinstance(item, dict | list)]
-        level = [
-            child for item in containers for child in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
         if depth > MAX_DEPTH:
             break
     return depth
@@ -113,11 +151,7 @@ def unwrap(document: Any) -> tuple[dict[str, Any], Envelope]:
         problem = "is missing" if data is None else f"is {kind_of(data)}, not an object"
         raise CardFaults([Finding("data", problem, "Put the character's fields under `data`.")])
     mirrored = tuple(name for name in V1_FIELDS if name in document and document[name] == data.get(name))
-    root = {
-        key: value
-        for key, value in document.items()
-        if key not in {"spec", "spec_version", "data", *mirrored}
-    }
+    root = {key: value for key, value in document.items() if key not in {"spec", "spec_version", "data", *mirrored}}
     return data, Envelope("data", root, mirrored, _version(spec, document.get("spec_version")))
 
 

@@ -1,8 +1,9 @@
 """PNG as a container of cards: chunks in, chunks out, the picture itself is never decoded.
 
 Cards live in text chunks called `chara` (V2 and V1) and `ccv3` (V3), as base64 of UTF-8 JSON. Plain (`tEXt`),
-compressed (`zTXt`) and international (`iTXt`) chunks are read; `tEXt` is written, which every program reads. Lengths
-and checksums are checked before anything is used, and a compressed chunk is unpacked only up to `MAX_TEXT_BYTES`.
+compressed (`zTXt`) and international (`iTXt`) chunks are read; `tEXt` is written, which every program reads.
+Lengths and checksums are checked before anything is used, and a compressed chunk is unpacked only up to
+`MAX_TEXT_BYTES`.
 
 Format: PNG Specification, Third Edition (W3C, 2025), sections 5 and 11.3.3.
 """
@@ -162,7 +163,6 @@ def with_cards(picture: bytes, texts: Mapping[str, bytes]) -> bytes:
     """
     chunks = [chunk for chunk in read_chunks(picture) if chunk.keyword not in CARD_KEYWORDS]
     cards = [
-        Chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + base64.b64encode(text))
-        for keyword, text in texts.items()
+        Chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + base64.b64encode(text)) for keyword, text in texts.items()
     ]
     return SIGNATURE + b"".join(bytes(chunk) for chunk in [*chunks[:-1], *cards, chunks[-1]])
