@@ -34,6 +34,7 @@ _REQUIRED_V2 = (
 _REQUIRED_V3 = (*_REQUIRED_V2, "group_only_greetings")
 _TEXTS = (*formats.V1_FIELDS, "system_prompt", "post_history_instructions")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_REGEX = re.compile(r"[\\^$.|?*+()\[\]{}]")
 _POSITIONS = ("before_char", "after_char")
 _ONLY_IN_V3 = {
     "nickname": "other programs will use `name`",
@@ -96,7 +97,7 @@ def _lost(field: str, problem: str, remedy: str) -> Finding:
 
 def _entry_losses(index: int, entry: LorebookEntry) -> Iterator[Finding]:
     where = f"character_book.entries[{index}]"
-    if entry.use_regex and any(key != re.escape(key) for key in entry.keys):
+    if entry.use_regex and any(_REGEX.search(key) for key in entry.keys):
         problem = "V2 has no regular expressions; other programs may take the keys as plain words"
         yield _lost(f"{where}.use_regex", problem, _KEEP_V3)
     if isinstance(entry.id, str):

@@ -10,8 +10,10 @@ def register(app: typer.Typer) -> None:
 
     Modules of `ruxi.cli` import nothing heavy at their top; what a command needs is imported when it runs.
     """
+    from ruxi.cli.card import card
     from ruxi.cli.data import data
     from ruxi.cli.pull import pull
 
     app.command("pull")(pull)
+    app.add_typer(card)
     app.add_typer(data)
