@@ -46,26 +46,28 @@ def open_audio(
     Raises:
         MediaError: It holds no sound, is damaged, or is larger than a limit.
     """
-    original = read_source(source, limits, network)
+    return decode_audio(read_source(source, limits, network), start=start, limits=limits)
+
+
+def decode_audio(original: Original, *, start: float = 0.0, limits: Limits = DEFAULT_LIMITS) -> Audio:
+    """Decode the bytes of a sound; see `open_audio`."""
     format_ = require(original.data, "audio", original.source)
     contents = measure(original, format_, limits)
     if not contents.sound:
         raise MediaError("a video without sound", where=original.source, remedy="Open it as a video.")
-    return decode_audio(original, format_, contents, start=start, limits=limits, on_time_axis=False)
+    return decode_sound(original, format_, contents, start=start, limits=limits)
 
 
-def decode_audio(
-    original: Original, format_: Format, contents: Contents, *, start: float, limits: Limits, on_time_axis: bool
-) -> Audio:
-    """Decode the sound of a container that was measured; see `open_audio`.
+def decode_sound(original: Original, format_: Format, contents: Contents, *, start: float, limits: Limits) -> Audio:
+    """Decode the first sound track of a container that was measured.
 
     Args:
         original: The bytes.
         format_: Their format.
         contents: What `measure` found.
-        start: Where the container begins on the dialogue's time axis, in seconds.
+        start: Where the container begins on the dialogue's time axis, in seconds; a track that sets in later
+            than its pictures starts later.
         limits: What is refused.
-        on_time_axis: Whether a sound track that sets in late starts late, as it must beside its pictures.
     """
     what = {"what": "the sound", "where": original.source}
     check("decoded_bytes", contents.seconds * SAMPLE_RATE * 4, limits.decoded_bytes, unit="decoded bytes", **what)
@@ -81,8 +83,7 @@ def decode_audio(
         raise MediaError(
             f"a {format_.name} file without a single sample", where=original.source, remedy="Record or save it again."
         )
-    if on_time_axis:
-        start += max(0.0, sound.first - contents.start)
+    start += max(0.0, sound.first - contents.start)
     samples = np.concatenate(pieces)
     return Audio(samples, original.sha256, start, start + count / SAMPLE_RATE, original.source)
 

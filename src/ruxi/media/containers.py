@@ -49,12 +49,14 @@ class Contents:
         picture: Whether it has moving pictures.
         start: Time stamp of its first moment, in seconds; often but not always 0.
         seconds: Its duration.
+        aspect: Width of a pixel in its pictures divided by its height.
     """
 
     sound: bool
     picture: bool
     start: float
     seconds: float
+    aspect: float = 1.0
 
 
 class Deadline:
@@ -147,17 +149,19 @@ def measure(original: Original, format_: Format, limits: Limits) -> Contents:
         else:
             streams = [stream for stream in (sound, picture) if stream is not None]
             seconds = _counted_seconds(container, streams, start, limits, where) if streams else 0.0
+        aspect = float((picture and picture.sample_aspect_ratio) or 1.0)
     check("seconds", seconds, limits.seconds, what="the recording", unit="seconds", where=where)
-    return Contents(sound is not None, picture is not None, start, seconds)
+    # Other ratios come from damaged headers.
+    return Contents(sound is not None, picture is not None, start, seconds, aspect if 0.1 < aspect < 10 else 1.0)
 
 
-def decoder_options(limits: Limits) -> dict[str, str]:
+def decoder_options(limits: Limits, threads: int = 1) -> dict[str, str]:
     """What every decoder is told: the largest frame and block of samples for which it may reserve memory."""
     return {
         "codec_whitelist": ",".join(sorted(_AUDIO_DECODERS | _VIDEO_DECODERS)),
         "max_pixels": str(limits.frame_pixels),
         "max_samples": str(_MOST_BLOCK_SAMPLES),
-        "threads": "1",
+        "threads": str(threads),
     }
 
 

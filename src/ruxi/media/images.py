@@ -45,7 +45,7 @@ def open_image(
     return decode_image(read_source(source, limits, network), start=start, limits=limits)
 
 
-def decode_image(original: Original, *, start: float, limits: Limits) -> Image:
+def decode_image(original: Original, *, start: float = 0.0, limits: Limits = DEFAULT_LIMITS) -> Image:
     """Turn the bytes of a picture into pixels; see `open_image`."""
     where = original.source
     format_ = require(original.data, "image", where)
