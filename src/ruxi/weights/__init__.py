@@ -2,6 +2,7 @@
 
 from ruxi.weights import catalogue
 from ruxi.weights.install import Progress, Pulled, pull, require
+from ruxi.weights.resolve import resolve
 from ruxi.weights.store import Store, home
 
-__all__ = ["Progress", "Pulled", "Store", "catalogue", "home", "pull", "require"]
+__all__ = ["Progress", "Pulled", "Store", "catalogue", "home", "pull", "require", "resolve"]

