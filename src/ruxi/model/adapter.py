@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from ruxi import files
 from ruxi.errors import ModelError
 from ruxi.model.base import digest_of, load_base
 from ruxi.model.config import LoraSettings, RolePlayConfig
 from ruxi.prompt import ChatFormat
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 ADAPTER_FILE = "adapter.safetensors"
 _BASE_PREFIX = "language_model."
@@ -59,7 +57,7 @@ class AdapterMixin(nn.Module):
         """Build an untrained model around a base model that is in memory."""
         if config.lora_settings is not None:
             _inject_lora(language_model, config.lora_settings)
-        model = cls(config, language_model)  # type: ignore[call-arg]  # the model class adds the arguments
+        model = cls(config, language_model)  # type: ignore[call-arg]
         model.generation_config = language_model.generation_config
         return model.to(language_model.dtype).eval()
 
@@ -171,15 +169,17 @@ def _read_config(folder: Path) -> RolePlayConfig:
     if not path.is_file():
         raise ModelError("no config.json", where=str(folder), remedy="Name a folder that `ruxi train` made.")
     try:
-        return RolePlayConfig.from_json_file(path)
+        config: RolePlayConfig = RolePlayConfig.from_json_file(path)
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"not a Ruxi configuration ({error})", where=str(path)) from error
+    return config
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError("no such file", where=str(path), remedy="Fetch or train the adapter again.")
     try:
-        return load_file(path)
+        weights: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
         raise ModelError(f"damaged ({error})", where=str(path), remedy="Fetch or train the adapter again.") from error
+    return weights

@@ -5,6 +5,7 @@ The adapter's `config.json` names its base model by digest, so that it is never 
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -81,7 +82,7 @@ class GuidanceSettings(_Settings):
     """
 
     emotions: tuple[str, ...] = EMOTIONS
-    intents: tuple[str, ...] = INTENTS
+    intents: tuple[str, ...] = tuple(INTENTS)
 
 
 class LoraSettings(_Settings):
@@ -131,6 +132,8 @@ class RolePlayConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Turn a stored base configuration back into its class, and check the settings."""
+        # transformers writes into sub-configurations; the language model's own must stay untouched.
+        self.text_config = copy.deepcopy(self.text_config)
         if isinstance(self.text_config, dict):
             stored = dict(self.text_config)
             self.text_config = AutoConfig.for_model(stored.pop("model_type"), **stored)

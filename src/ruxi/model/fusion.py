@@ -234,4 +234,8 @@ class Fusion(nn.Module):
 
     def gates(self) -> dict[int, float]:
         """tanh(g) of each block, by decoder layer."""
-        return {int(layer): float(torch.tanh(block.gate.detach())) for layer, block in self.blocks.items()}
+        return {
+            int(name.split(".")[0]): float(g.detach().tanh())
+            for name, g in self.blocks.named_parameters()
+            if name.endswith("gate")
+        }

@@ -33,8 +33,8 @@ class RolePlayGenerationMixin(GenerationMixin):
             options: `turn_ids` of the prompts, and the options of transformers.
         """
         if streams is None and media:
-            streams = self.encode_media(media, batch=len(input_ids))  # type: ignore[attr-defined]
-        if not streams or not self.is_prefix:  # type: ignore[attr-defined]
+            streams = self.encode_media(media, batch=len(input_ids))
+        if not streams or not self.is_prefix:
             return super().generate(input_ids, streams=streams, **options)
         return self._generate_after_prefix(input_ids, streams, **options)
 
@@ -43,8 +43,8 @@ class RolePlayGenerationMixin(GenerationMixin):
     ) -> Any:
         """Media stand in the sequence, so transformers is given embeddings and the mask of what it will cache."""
         turns = torch.full_like(input_ids, torch.iinfo(torch.long).max) if turn_ids is None else turn_ids
-        prefixed = self.place_media(  # type: ignore[attr-defined]
-            self.get_input_embeddings()(input_ids),  # type: ignore[attr-defined]
+        prefixed = self.place_media(
+            self.get_input_embeddings()(input_ids),
             options.pop("attention_mask", None),
             turns,
             torch.zeros_like(input_ids),
@@ -61,11 +61,14 @@ class RolePlayGenerationMixin(GenerationMixin):
         generated.sequences = whole
         return generated
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, **options: Any) -> dict[str, Any]:
+    # transformers looks at this signature: `inputs_embeds` must be named, and the rest be called kwargs.
+    def prepare_inputs_for_generation(
+        self, input_ids: Tensor, inputs_embeds: Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
         """Cut turn ids like input ids; new tokens belong to the last turn of the prompt."""
-        turn_ids: Tensor | None = options.pop("turn_ids", None)
-        streams = options.pop("streams", None)
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **options)
+        turn_ids: Tensor | None = kwargs.pop("turn_ids", None)
+        streams = kwargs.pop("streams", None)
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, inputs_embeds=inputs_embeds, **kwargs)
         inputs["streams"] = streams
         if turn_ids is not None:
             last = turn_ids[:, -1:].expand(-1, input_ids.shape[1] - turn_ids.shape[1])

@@ -77,11 +77,12 @@ class _ResamplerLayer(nn.Module):
             self._split(self.query(queries)), self._split(keys), self._split(values), attn_mask=visible
         )
         latents = latents + self.output(attended.transpose(1, 2).flatten(2))
-        fed: Tensor = self.feed_forward(latents)
-        return latents + fed
+        updated: Tensor = latents + self.feed_forward(latents)
+        return updated
 
     def _split(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split
 
 
 def _positions(features: Tensor) -> Tensor:

@@ -317,7 +317,8 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             **options,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        output.logits = self.logits(output.last_hidden_state[:, kept])
+        hidden = output["last_hidden_state"]
+        output.logits = self.logits(hidden[:, kept])
         if labels is not None:
             output.loss = nn.functional.cross_entropy(
                 output.logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100

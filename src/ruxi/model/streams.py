@@ -118,4 +118,5 @@ def to_rows(
     turns[place] = turn
     segments[place] = torch.zeros_like(turn) if segment is None else segment
     valid[place] = True
-    return (rows.flatten(1, 2), *(t.repeat_interleave(length, dim=1) for t in (turns, segments, valid)))
+    turns, segments, valid = (t.repeat_interleave(length, dim=1) for t in (turns, segments, valid))
+    return rows.flatten(1, 2), turns, segments, valid

@@ -87,9 +87,9 @@ class ChatFormat(BaseModel):
         opened = render(history, True) if with_system is None else render([system, *history], True)
         opening = opened.split(_LAST)[1].removeprefix(user_footer)
         assistant_header = user_to_assistant.removeprefix(user_footer)
-        if opening.startswith(assistant_header):
+        if opening.startswith(assistant_header) or assistant_header.startswith(opening):
             assistant_header = opening
-        closed = text[: text.index(_LAST)] if with_system is None else render([system, user, assistant], False)
+        closed = render([user, assistant] if with_system is None else [system, user, assistant], False)
         assistant_footer = _common_prefix(closed.split(_ASSISTANT)[1], assistant_to_user) or assistant_to_user
         user_header = assistant_to_user.removeprefix(assistant_footer)
         if with_system is None:
