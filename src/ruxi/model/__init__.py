@@ -13,11 +13,13 @@ from ruxi.model.config import (
     RolePlayConfig,
 )
 from ruxi.model.guidance import GuidanceInputs, Perception
+from ruxi.model.inputs import STREAM_OF_KIND, Placed, media_inputs, placed_media
 from ruxi.model.role_play import RolePlayForCausalLM, RolePlayOutput
 from ruxi.model.streams import MediaInputs, Stream, Streams
 
 __all__ = [
     "GUIDANCE",
+    "STREAM_OF_KIND",
     "FusionSettings",
     "GuidanceInputs",
     "GuidanceSettings",
@@ -25,10 +27,13 @@ __all__ = [
     "MediaInputs",
     "ModalitySettings",
     "Perception",
+    "Placed",
     "ResamplerSettings",
     "RolePlayConfig",
     "RolePlayForCausalLM",
     "RolePlayOutput",
     "Stream",
     "Streams",
+    "media_inputs",
+    "placed_media",
 ]

@@ -62,7 +62,7 @@ class AdapterMixin(nn.Module):
         return model.to(language_model.dtype).eval()
 
     @classmethod
-    def from_pretrained(  # type: ignore[override, unused-ignore]
+    def from_pretrained(
         cls, folder: str | Path, *, dtype: torch.dtype | None = None, base_model: str | None = None
     ) -> Self:
         """Load an adapter and its base model.
