@@ -3,8 +3,10 @@
 Importing this room imports torch and transformers.
 """
 
+from ruxi.model.alignment import Alignment
 from ruxi.model.config import (
     GUIDANCE,
+    AlignmentSettings,
     FusionSettings,
     GuidanceSettings,
     LoraSettings,
@@ -20,6 +22,8 @@ from ruxi.model.streams import MediaInputs, Stream, Streams
 __all__ = [
     "GUIDANCE",
     "STREAM_OF_KIND",
+    "Alignment",
+    "AlignmentSettings",
     "FusionSettings",
     "GuidanceInputs",
     "GuidanceSettings",

@@ -57,7 +57,7 @@ class AdapterMixin(nn.Module):
         """Build an untrained model around a base model that is in memory."""
         if config.lora_settings is not None:
             _inject_lora(language_model, config.lora_settings)
-        model = cls(config, language_model)  # type: ignore[call-arg]
+        model = cls(config, language_model)
         model.generation_config = language_model.generation_config
         return model.to(language_model.dtype).eval()
 

@@ -85,6 +85,18 @@ class GuidanceSettings(_Settings):
     intents: tuple[str, ...] = tuple(INTENTS)
 
 
+class AlignmentSettings(_Settings):
+    """A shared space of media and sentences, for contrastive alignment and retrieval.
+
+    Attributes:
+        extractor: Sentence encoder whose vectors the media are compared with.
+        width: Length of its vectors.
+    """
+
+    extractor: str = "all-minilm-l6-v2"
+    width: int = Field(default=384, gt=0)
+
+
 class LoraSettings(_Settings):
     """Low-rank adapters in the base model (Hu et al., 2021).
 
@@ -113,6 +125,7 @@ class RolePlayConfig(PreTrainedConfig):
         resampler: See `ResamplerSettings`.
         fusion: See `FusionSettings`.
         guidance: See `GuidanceSettings`; None for none.
+        alignment: See `AlignmentSettings`; None for none.
         lora: See `LoraSettings`; None leaves the language model as it is.
         chat_format: The strings around each role's words, see `ruxi.prompt.ChatFormat`.
     """
@@ -127,6 +140,7 @@ class RolePlayConfig(PreTrainedConfig):
     resampler: dict[str, Any] | None = None
     fusion: dict[str, Any] | None = None
     guidance: dict[str, Any] | None = None
+    alignment: dict[str, Any] | None = None
     lora: dict[str, Any] | None = None
     chat_format: dict[str, Any] | None = None
 
@@ -145,7 +159,8 @@ class RolePlayConfig(PreTrainedConfig):
                 where="resampler.heads",
                 remedy="Choose a divisor of the width.",
             )
-        _ = self.modality_settings, self.fusion_settings, self.guidance_settings, self.lora_settings
+        _ = self.modality_settings, self.fusion_settings, self.guidance_settings
+        _ = self.alignment_settings, self.lora_settings
 
     @property
     def modality_settings(self) -> dict[str, ModalitySettings]:
@@ -166,6 +181,11 @@ class RolePlayConfig(PreTrainedConfig):
     def guidance_settings(self) -> GuidanceSettings | None:
         """The guidance's settings, or None when the model has no guidance."""
         return None if self.guidance is None else GuidanceSettings(**self.guidance)
+
+    @property
+    def alignment_settings(self) -> AlignmentSettings | None:
+        """The space shared with sentences, or None."""
+        return None if self.alignment is None else AlignmentSettings(**self.alignment)
 
     @property
     def lora_settings(self) -> LoraSettings | None:

@@ -167,7 +167,8 @@ class FusionBlock(FusedStates):
     ) -> Tensor:
         """H of hidden states `[batch, n, d]`."""
         fused = self.fuse(hidden, context, shared_query=shared_query, kept=kept)
-        return hidden + torch.tanh(self.gate) * fused.masked_fill(~context.sees_any[..., None], 0.0)
+        gated = torch.tanh(self.gate) * fused.masked_fill(~context.sees_any[..., None], 0.0)
+        return hidden + gated.to(hidden.dtype)
 
 
 class KeyValueProjection(nn.Module):

@@ -19,6 +19,7 @@ from transformers.utils import ModelOutput
 
 from ruxi.errors import ModelError
 from ruxi.model.adapter import AdapterMixin
+from ruxi.model.alignment import Alignment
 from ruxi.model.base import decoder_layers
 from ruxi.model.config import GUIDANCE, RolePlayConfig
 from ruxi.model.fusion import Fusion, FusionContext
@@ -82,6 +83,10 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             None
             if guidance is None
             else Guidance(width, token_width, tuple(config.modality_settings), guidance, fusion)
+        )
+        alignment = config.alignment_settings
+        self.alignment = (
+            None if alignment is None else Alignment(token_width, tuple(config.modality_settings), alignment)
         )
         self._context: FusionContext | None = None
         for layer in fused:
