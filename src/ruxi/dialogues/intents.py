@@ -1,36 +1,52 @@
-"""User intents: a compact set of dialogue acts, with the mapping from CPED's.
+"""What a speaker wants: 16 intents, few enough to be learnt from small data and chosen by hand.
 
-The set follows ISO 24617-2's general-purpose and social functions at the grain that a reply needs: what does the
-speaker want to happen next? CPED: Chen et al., 2022 (19 dialogue acts).
+They are dialogue acts in the tradition of Switchboard-DAMSL (Jurafsky et al., 1997), folded until people agree on
+them. CPED (Chen et al., 2022) has 19 acts of that tradition; the mapping is here.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-INTENTS: Final[tuple[str, ...]] = (
-    "ask", "answer", "inform", "opine", "request", "agree", "disagree", "comfort", "tease", "thank", "apologise",
-    "praise", "greet", "part", "exclaim", "other",
-)  # fmt: skip
+INTENTS: Final[dict[str, str]] = {
+    "greeting": "opens the conversation",
+    "farewell": "closes the conversation",
+    "question": "wants to know something",
+    "request": "wants something done",
+    "answer": "answers a question",
+    "statement": "tells a fact or what happened",
+    "opinion": "says what they think or believe",
+    "agreement": "agrees, accepts or shows that they follow",
+    "disagreement": "holds that something is wrong",
+    "refusal": "turns down a request or an offer",
+    "thanks": "thanks",
+    "apology": "says sorry",
+    "praise": "praises or admires",
+    "comfort": "consoles or encourages",
+    "teasing": "jokes, teases or means the opposite",
+    "exclamation": "lets a feeling out",
+}
+"""Each intent with what the speaker does, in words for annotators."""
 
-FROM_CPED: Final[dict[str, str]] = {
-    "acknowledge": "agree",
-    "agreement": "agree",
+FROM_CPED: Final[dict[str, str | None]] = {
+    "greeting": "greeting",
+    "conventional-closing": "farewell",
+    "question": "question",
+    "command": "request",
     "answer": "answer",
-    "apology": "apologise",
+    "statement-non-opinion": "statement",
+    "quotation": "statement",
+    "statement-opinion": "opinion",
+    "agreement": "agreement",
+    "acknowledge": "agreement",
+    "disagreement": "disagreement",
+    "reject": "refusal",
+    "thanking": "thanks",
+    "apology": "apology",
     "appreciation": "praise",
     "comfort": "comfort",
-    "command": "request",
-    "conventional-closing": "part",
-    "disagreement": "disagree",
-    "greeting": "greet",
-    "interjection": "exclaim",
-    "irony": "tease",
-    "other": "other",
-    "question": "ask",
-    "quotation": "inform",
-    "reject": "disagree",
-    "statement-non-opinion": "inform",
-    "statement-opinion": "opine",
-    "thanking": "thank",
+    "irony": "teasing",
+    "interjection": "exclamation",
+    "other": None,
 }
+"""CPED's dialogue acts; `other` says nothing about the intent."""

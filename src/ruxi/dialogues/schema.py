@@ -59,22 +59,26 @@ class Part(Record):
     Attributes:
         kind: What the part is.
         text: The text itself; for a sound or video its transcript; for a picture a caption, if there is one.
-        media: SHA-256 of the medium's bytes; None for text.
+        media: SHA-256 of the medium's bytes; None for text, and for a medium that is known but absent.
+        name: The medium's name where it came from, for a person; never a path to open.
         start: Where the part begins on the dialogue's time axis, in seconds.
         end: Where it ends; None when it has no duration or none is known.
         labels: What was recognised in it.
         words: The transcript's words with their times.
         language: BCP 47 code of the text or transcript.
+        translations: The same text in other languages, by BCP 47 code.
     """
 
     kind: Literal["text", "image", "audio", "video"]
     text: str | None = None
     media: Sha256 | None = None
+    name: str | None = None
     start: Seconds | None = None
     end: Seconds | None = None
     labels: list[Label] = Field(default_factory=list)
     words: list[Word] = Field(default_factory=list)
     language: str | None = None
+    translations: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -113,9 +117,7 @@ class Turn(Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.emotion is not None and self.emotion not in EMOTIONS:
-            raise ValueError(
-                f"'emotion' is {self.emotion!r}, not one of the 28 labels: {', '.join(EMOTIONS)}"
-            )
+            raise ValueError(f"'emotion' is {self.emotion!r}, not one of the 28 labels: {', '.join(EMOTIONS)}")
         if self.start is not None and self.end is not None and self.end < self.start:
             raise ValueError(f"'end' ({self.end}) lies before 'start' ({self.start})")
         return self
@@ -155,6 +157,9 @@ class Dialogue(Record):
         scene: Where and when it happens, in a sentence or two.
         turns: In the order in which they were spoken.
         split: Part of the data that it belongs to.
+        holdout: Reserved for tests: it can never be in a training or validation split.
+        group: What splits must not divide: a campaign, film, game or actor.
+        fold: Its number in a k-fold cross-validation.
         source: Name of the data set or program that it comes from.
         licence: SPDX id or the licence's name.
         language: BCP 47 code of the main language.
@@ -165,6 +170,15 @@ class Dialogue(Record):
     scene: str | None = None
     turns: list[Turn] = Field(default_factory=list)
     split: Split | None = None
+    holdout: bool = False
+    group: str | None = None
+    fold: Annotated[int, Field(ge=0)] | None = None
     source: str | None = None
     licence: str | None = None
     language: str | None = None
+
+    @model_validator(mode="after")
+    def _held_out(self) -> Self:
+        if self.holdout and self.split in ("train", "validation"):
+            raise ValueError(f"'split' is {self.split!r}, but the dialogue is held out for tests")
+        return self

@@ -95,9 +95,7 @@ def pyarrow() -> Any:
 
 
 def _missing(package: str) -> DataError:
-    return DataError(
-        f"the package '{package}' is not installed", remedy="Install it with: pip install 'ruxi[data]'"
-    )
+    return DataError(f"the package '{package}' is not installed", remedy="Install it with: pip install 'ruxi[data]'")
 
 
 def _plain_lines(path: Path) -> Iterator[Line]:

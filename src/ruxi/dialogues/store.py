@@ -92,9 +92,7 @@ class DialogueSet:
         """
         path = Path(path)
         if not path.is_dir():
-            raise DataError(
-                "there is no such folder", where=str(path), remedy="Give the folder of a data set."
-            )
+            raise DataError("there is no such folder", where=str(path), remedy="Give the folder of a data set.")
         if not shards_of(path):
             raise DataError(
                 "holds no dialogues.jsonl, dialogues-*.jsonl[.zst] or dialogues-*.parquet",

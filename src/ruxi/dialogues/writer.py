@@ -96,7 +96,7 @@ class DatasetWriter:
         Raises:
             DataError: Its id is taken, or the disk is full.
         """
-        if self._taken(dialogue.id):
+        if self.has(dialogue.id):
             raise DataError(
                 f"the id {dialogue.id!r} is already in the data set",
                 where=str(self.path),
@@ -108,6 +108,12 @@ class DatasetWriter:
             self._index.add(dialogue.id, shard.path.name, block, offset, dialogue.split, len(dialogue.turns))
         else:
             self._added.add(dialogue.id)
+
+    def has(self, identifier: str) -> bool:
+        """Whether a dialogue of this id is in the data set."""
+        if self._index is not None:
+            return self._index.has(identifier)
+        return identifier in self._added or (self._earlier is not None and identifier in self._earlier)
 
     def add_character(self, identifier: str, character: Character) -> None:
         """Add or replace a character card.
@@ -125,6 +131,11 @@ class DatasetWriter:
         """Add a picture, sound or video and return its SHA-256; the same bytes are kept once."""
         sha256: str = self.media.add(medium)
         return sha256
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie until the set is finished."""
+        return self._folder
 
     @cached_property
     def media(self) -> MediaFolder:
@@ -165,11 +176,6 @@ class DatasetWriter:
                     remedy=remedy if is_set else "Choose another folder.",
                 )
         return self._stack.enter_context(files.new_folder(self.path))
-
-    def _taken(self, identifier: str) -> bool:
-        if self._index is not None:
-            return self._index.has(identifier)
-        return identifier in self._added or (self._earlier is not None and identifier in self._earlier)
 
     def _current_shard(self) -> ShardWriter:
         if self._shard is not None and self._shard_dialogues and self._shard.count >= self._shard_dialogues:
@@ -214,9 +220,7 @@ class DatasetWriter:
         }
         self.info.splits = splits
         self.info.digests = {shard.name: files.sha256_of(shard) for shard in shards_of(self._folder)}
-        files.write_text(
-            self._folder / INFO_FILE, self.info.model_dump_json(indent=2, exclude_none=True) + "\n"
-        )
+        files.write_text(self._folder / INFO_FILE, self.info.model_dump_json(indent=2, exclude_none=True) + "\n")
 
     def _release(self) -> None:
         if self._shard is not None:
