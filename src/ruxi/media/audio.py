@@ -8,14 +8,14 @@ stays on the time axis.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ruxi.errors import MediaError
 from ruxi.media.addresses import DEFAULT_NETWORK, Network
-from ruxi.media.containers import Contents, Deadline, decoder_options, measure, opened
+from ruxi.media.containers import Contents, Deadline, check_sound, decoder_options, measure, opened
 from ruxi.media.limits import DEFAULT_LIMITS, Limits, check
 from ruxi.media.sniff import Format, require
 from ruxi.media.sources import Original, Source, read_source
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from av import AudioFrame
     from av.container import InputContainer
 
+_MOST_PLANES = 8
 _LARGEST_GAP = 0.1
 """Jumps of the time stamps above this many seconds are silence; smaller ones are rounding."""
 
@@ -120,6 +121,7 @@ class _Sound:
         end: float | None = None
         for frame in self._frames():
             rate = frame.sample_rate
+            check_sound(rate, frame.layout.nb_channels, self._where)
             if frame.time is not None:
                 if end is None:
                     self.first = end = frame.time
@@ -154,14 +156,24 @@ class _Sound:
 
 
 def _mean(frame: AudioFrame) -> npt.NDArray[np.float32]:
-    """Average the channels of a frame, with full scale at -1 and 1."""
-    values = frame.to_ndarray()
+    """Average the channels of a frame; full scale lies at -1 and 1."""
+    if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
+        frame = _packed(frame)
+    values: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(frame.samples, -1).T
     if values.dtype.kind == "f":
-        mean = np.nan_to_num(values, posinf=0.0, neginf=0.0).mean(axis=0, dtype=np.float64)
-    elif values.dtype == np.uint8:
-        mean = values.mean(axis=0, dtype=np.float64) / 128 - 1
-    else:
-        mean = values.mean(axis=0, dtype=np.float64) / -float(np.iinfo(values.dtype).min)
-    return np.asarray(mean, np.float32)
+        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    mean = values.mean(axis=0, dtype=np.float64)
+    if values.dtype == np.uint8:
+        mean = mean / 128 - 1
+    elif values.dtype.kind == "i":
+        mean /= -float(np.iinfo(values.dtype).min)
+    return np.asarray(mean.clip(-1, 1), np.float32)
+
+
+def _packed(frame: AudioFrame) -> AudioFrame:
+    """The same samples in one plane: PyAV walks past the end of a longer list of planes."""
+    from av import AudioResampler
+
+    return AudioResampler(format="flt").resample(frame)[0]

@@ -103,13 +103,14 @@ def opened(original: Original, format_: Format, limits: Limits) -> Iterator[Inpu
             io.BytesIO(original.data), format=format_.decoder, options=options, metadata_errors="replace"
         ) as container:
             yield container
-    except MemoryError:
-        raise MediaError("not enough memory to decode it", where=where, remedy="Give a smaller one.") from None
+    # A damaged size makes FFmpeg ask for absurd memory, so its MemoryError comes first and counts as damage.
     except (av.FFmpegError, EOFError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise MediaError(
             f"a damaged {format_.name} file ({reason.lower()})", where=where, remedy="Save or download it again."
         ) from None
+    except MemoryError:
+        raise MediaError("not enough memory to decode it", where=where, remedy="Give a smaller one.") from None
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
@@ -140,7 +141,8 @@ def measure(original: Original, format_: Format, limits: Limits) -> Contents:
     with opened(original, format_, limits) as container:
         sound, picture = sound_stream(container), picture_stream(container)
         if sound is not None:
-            _check_sound(sound, where)
+            _check_decoder(sound.codec_context, _AUDIO_DECODERS, "sound", where)
+            check_sound(sound.codec_context.sample_rate, sound.codec_context.channels, where)
         if picture is not None:
             _check_picture(picture, limits, where)
         start = (container.start_time or 0) / 1_000_000
@@ -165,18 +167,21 @@ def decoder_options(limits: Limits, threads: int = 1) -> dict[str, str]:
     }
 
 
-def _check_sound(stream: AudioStream, where: str) -> None:
-    context = stream.codec_context
-    _check_decoder(context, _AUDIO_DECODERS, "sound", where)
-    if not _RATES[0] <= context.sample_rate <= _RATES[1]:
+def check_sound(rate: int, channels: int, where: str) -> None:
+    """Refuse what no recording has; a resampler's tables would grow with it.
+
+    Raises:
+        MediaError: The sample rate or the number of channels is out of range.
+    """
+    if not _RATES[0] <= rate <= _RATES[1]:
         raise MediaError(
-            f"{context.sample_rate:,} samples a second, outside {_RATES[0]:,} to {_RATES[1]:,} Hz",
+            f"{rate:,} samples a second, outside {_RATES[0]:,} to {_RATES[1]:,} Hz",
             where=where,
             remedy="Save it again at 16,000 Hz.",
         )
-    if not 0 < context.channels <= _MOST_CHANNELS:
+    if not 0 < channels <= _MOST_CHANNELS:
         raise MediaError(
-            f"{context.channels} channels, the limit is {_MOST_CHANNELS}", where=where, remedy="Mix it down to one."
+            f"{channels} channels, the limit is {_MOST_CHANNELS}", where=where, remedy="Mix it down to one."
         )
 
 

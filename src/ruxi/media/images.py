@@ -24,6 +24,9 @@ from ruxi.media.types import Image
 if TYPE_CHECKING:
     import PIL.Image
 
+_STRIP_PIXELS = 4_000_000
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
 
 def open_image(
     source: Source, *, start: float = 0.0, limits: Limits = DEFAULT_LIMITS, network: Network = DEFAULT_NETWORK
@@ -75,7 +78,7 @@ def _pixels(data: bytes, format_: Format, limits: Limits, where: str) -> npt.NDA
             image.load()
             _check_size(*image.size, limits, where)
             _turn_upright(image)
-            return np.array(_on_white(image), dtype=np.uint8)
+            return _rgb(image)
     except MediaError:
         raise
     except MemoryError:
@@ -95,11 +98,24 @@ def _turn_upright(image: PIL.Image.Image) -> None:
         PIL.ImageOps.exif_transpose(image, in_place=True)
 
 
+def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
+    """Convert strip by strip, so that a large picture is in memory twice and not four times."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    lowest, highest = _range(image)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if image.mode in _DEEP_MODES:
+            levels = (np.asarray(strip, np.float32) - lowest) * (255.0 / (highest - lowest))
+            pixels[top : top + rows] = np.nan_to_num(levels).clip(0, 255).astype(np.uint8)[..., np.newaxis]
+        else:
+            pixels[top : top + rows] = np.asarray(_on_white(strip))
+    return pixels
+
+
 def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
     import PIL.Image
 
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return PIL.Image.fromarray(_to_8_bits(image)).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     transparent = image.convert("RGBA")
@@ -108,18 +124,17 @@ def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
     return white
 
 
-def _to_8_bits(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
-    """Grey levels of 16 bits lose their lower byte; those of 32 bits and floats are spread over their own range."""
+def _range(image: PIL.Image.Image) -> tuple[float, float]:
+    """The grey levels that become black and white: fixed for 16 bits, the picture's own for 32 bits and floats."""
     if image.mode.startswith("I;16"):
-        return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-    levels = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-    low = min(0.0, float(levels.min()))
-    high = max(float(levels.max()), low + 1e-9)
-    if image.mode == "F" and low == 0.0 and high <= 1.0:
-        high = 1.0
-    levels -= low
-    levels *= 255.0 / (high - low)
-    return levels.round().astype(np.uint8)
+        return 0.0, 65_535.0
+    if image.mode not in _DEEP_MODES:
+        return 0.0, 255.0
+    extrema = np.nan_to_num(np.array(image.getextrema(), np.float64).ravel(), posinf=0.0, neginf=0.0)
+    lowest, highest = min(0.0, float(extrema[0])), float(extrema[1])
+    if image.mode == "F" and lowest == 0.0 and highest <= 1.0:
+        return 0.0, 1.0
+    return lowest, max(highest, lowest + 1.0)
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,7 @@ class Limits(BaseModel):
 
     bytes: int = Field(256 * 1024**2, gt=0)
     """Largest file or download, in bytes."""
-    pixels: int = Field(64_000_000, gt=0)
+    pixels: int = Field(60_000_000, gt=0)
     """Most pixels of a picture, width times height."""
     side: int = Field(32_768, gt=0)
     """Longest side of a picture, in pixels."""
