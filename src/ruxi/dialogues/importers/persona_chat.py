@@ -1,8 +1,7 @@
 """Synthetic-Persona-Chat (Jandaghi et al., 2023): two people, each with a persona of four or five sentences.
 
 A folder with `conversations.jsonl[.gz]`. Both speakers are characters, and their persona is the description of their
-card; the same sentences in the same place are the same
-character.
+card; the same sentences in the same place are the same character.
 """
 
 from __future__ import annotations

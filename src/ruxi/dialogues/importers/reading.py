@@ -29,6 +29,7 @@ MAX_TEXT_FILE = 64 * 1024 * 1024
 
 _SEPARATORS = re.compile(r"[\s,]*")
 _DAMAGES = (OSError, EOFError, zlib.error)
+_GET_AGAIN = "Get the file again."
 _FIX_LINE = "Correct the line in the source."
 
 
@@ -73,14 +74,14 @@ def lines(path: Path, context: ImportContext) -> Iterator[tuple[int, bytes]]:
                     while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
                         pass
                     problem = f"a line of more than {MAX_LINE:,} bytes"
-                    context.problem("unreadable", problem, file=path, line=number, remedy=_FIX_LINE, lost=1)
+                    _unreadable(context, path, number, problem)
                     continue
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if line.strip():
                     yield number, line
     except _DAMAGES as error:
         problem = f"the file is damaged after this line ({error}); what follows is lost"
-        context.problem("unreadable", problem, file=path, line=number, remedy="Get the file again.", lost=1)
+        _unreadable(context, path, number, problem, _GET_AGAIN)
 
 
 def json_lines(path: Path, model: type[Model], context: ImportContext) -> Iterator[tuple[int, Model]]:
@@ -89,7 +90,7 @@ def json_lines(path: Path, model: type[Model], context: ImportContext) -> Iterat
         try:
             record = model.model_validate_json(line)
         except ValidationError as error:
-            context.problem("unreadable", explain(error), file=path, line=number, remedy=_FIX_LINE, lost=1)
+            _unreadable(context, path, number, explain(error))
         else:
             yield number, record
 
@@ -108,7 +109,7 @@ def json_records(path: Path, model: type[Model], context: ImportContext) -> Iter
         try:
             record = model.model_validate(data)
         except ValidationError as error:
-            context.problem("unreadable", explain(error), file=path, line=number, remedy=_FIX_LINE, lost=1)
+            _unreadable(context, path, number, explain(error))
         else:
             yield number, record
 
@@ -132,7 +133,7 @@ def csv_rows(path: Path, context: ImportContext) -> Iterator[tuple[int, dict[str
     except csv.Error as error:
         problem = f"the table is damaged after this line ({error}); what follows is lost"
         remedy = "Save it again as CSV in UTF-8."
-        context.problem("unreadable", problem, file=path, line=reader.line_num, remedy=remedy, lost=1)
+        _unreadable(context, path, reader.line_num, problem, remedy)
 
 
 def read_text(path: Path, context: ImportContext) -> str | None:
@@ -145,20 +146,27 @@ def read_text(path: Path, context: ImportContext) -> str | None:
             data = file.read(MAX_TEXT_FILE + 1)
     except _DAMAGES as error:
         problem = f"cannot be read ({error})"
-        context.problem("unreadable", problem, file=path, remedy="Get the file again.", lost=1)
+        _unreadable(context, path, None, problem, _GET_AGAIN)
         return None
     if len(data) > MAX_TEXT_FILE:
         problem = f"is larger than {MAX_TEXT_FILE:,} bytes"
-        context.problem("unreadable", problem, file=path, remedy="Divide the file.", lost=1)
+        _unreadable(context, path, None, problem, "Divide the file.")
         return None
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return str(data, encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = f"bytes that are not {encoding[:6].upper()} were replaced by \ufffd"
-        context.problem("unreadable", problem, file=path, line=line, remedy="Save the file in UTF-8.")
+        if context.once(f"encoding of {path}"):
+            line = data.count(b"\n", 0, error.start) + 1
+            problem = f"bytes that are not {encoding[:6].upper()} were replaced by \ufffd"
+            context.problem("unreadable", problem, file=path, line=line, remedy="Save the file in UTF-8.")
         return str(data, encoding, "replace")
+
+
+def _unreadable(context: ImportContext, path: Path, line: int | None, problem: str, remedy: str = _FIX_LINE) -> None:
+    """Report a record that cannot be read; once, although some importers read a file twice."""
+    if context.once(f"{path}:{line}"):
+        context.problem("unreadable", problem, file=path, line=line, remedy=remedy, lost=1)
 
 
 class Archive:
@@ -168,7 +176,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-            problem, remedy = f"not a readable zip file ({error})", "Get the file again."
+            problem, remedy = f"not a readable zip file ({error})", _GET_AGAIN
             raise DataError(problem, where=str(path), remedy=remedy) from None
 
     def read(self, name: str) -> bytes | None:
@@ -184,7 +192,7 @@ class Archive:
         except KeyError:
             return None
         except (*_DAMAGES, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{name!r} in the zip file is damaged ({error})", remedy="Get the file again.") from None
+            raise DataError(f"{name!r} in the zip file is damaged ({error})", remedy=_GET_AGAIN) from None
         if len(data) > MAX_LINE:
             raise DataError(f"{name!r} in the zip file is larger than {MAX_LINE:,} bytes", remedy="Leave it out.")
         return data
@@ -234,4 +242,4 @@ def _array_items(path: Path, context: ImportContext) -> Iterator[tuple[int, Any]
             ended = not more
             text, position = text[position:] + more, 0
     problem = f"{problem}; what follows is lost"
-    context.problem("unreadable", problem, file=path, line=line, remedy=_FIX_LINE, lost=1)
+    _unreadable(context, path, line, problem)
