@@ -1,0 +1,1 @@
+"""Tests of the checks, the alignment and the annotation of data sets."""
