@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import small_tokenizer
 
 from ruxi.runtime.streaming import StopStrings, TextStream
+from tests.scripted import small_tokenizer
 
 
 def shown(pieces: list[str], *stops: str) -> tuple[list[str], bool]:
@@ -43,11 +45,9 @@ def test_without_stop_strings_text_passes_unchanged() -> None:
     st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), max_size=3),
     st.lists(st.integers(0, 30), max_size=8),
 )
-def test_the_result_does_not_depend_on_how_the_text_is_cut(
-    text: str, stops: list[str], cuts: list[int]
-) -> None:
+def test_the_result_does_not_depend_on_how_the_text_is_cut(text: str, stops: list[str], cuts: list[int]) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b] for a, b in pairwise(edges)]
     by_piece, stopped = shown(pieces, *stops)
     by_character, stopped_again = shown(list(text), *stops)
     assert "".join(by_piece) == "".join(by_character)

@@ -1,16 +1,35 @@
-"""Opening an engine by name."""
+"""Opening an engine by name; engines are plug-ins of the group `ruxi.engines`."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ruxi import plugins
+from ruxi.errors import UsageError
 from ruxi.runtime.protocol import Engine
 
 DEFAULT_MODEL = "ruxi-mini"
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def load(
-    name: str = DEFAULT_MODEL, *, engine: str = "torch", dtype: str = "auto", threads: int | None = None
+    name: str = DEFAULT_MODEL, *, engine: str = "torch", dtype: Dtype = "auto", threads: int | None = None
 ) -> Engine:
-    """Open a model for role-play."""
+    """Open a model that can play a role.
+
+    Args:
+        name: `ruxi-mini`, the folder of an adapter that `ruxi train` made, the folder of a language model, or a
+            Hugging Face id. A bare language model gets an untrained fusion and answers as it would without one.
+        engine: Which engine speaks with it, by its entry point.
+        dtype: Precision of the weights; `auto` is the fastest that this machine computes well.
+        threads: Threads for the computation; None leaves the library's choice.
+
+    Raises:
+        UsageError: No engine or no model has that name, or a value is wrong.
+        WeightsError: A pretrained part is missing.
+        ModelError: The model cannot be loaded.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads cannot compute anything", where="threads", remedy="Give 1 or more.")
     opened: Engine = plugins.load("engines", engine)(name, dtype=dtype, threads=threads)
     return opened

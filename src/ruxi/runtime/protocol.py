@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -112,8 +112,14 @@ class Engine(Protocol):
         """Extractor for each kind of medium (`image`, `audio`, `video`); kinds it cannot use are absent."""
         ...
 
-    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Iterator[Delta]:
-        """Speak a reply. Closing the iterator stops the work within one token."""
+    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Generator[Delta, None, None]:
+        """Speak a reply, one piece a token. Closing the generator stops the work within one token.
+
+        It ends at the strings of `prompt.stop` and `sampling.stop`, none of which is part of it.
+
+        Raises:
+            EngineError: The prompt leaves no room for a reply, or the engine fails.
+        """
         ...
 
     def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:

@@ -1,8 +1,8 @@
 """The next token of a reply: penalties, then temperature, then the cuts, then the dice.
 
 NumPy only, so that every engine draws its tokens in the same way. The order of the steps is that of
-`transformers` (penalties, temperature, top-k, top-p, min-p). Tokens that end a turn are exempt from all penalties:
-they stand in the prompt after every turn, and a penalty on them would make replies longer with every turn.
+`transformers` (penalties, temperature, top-k, top-p, min-p). Tokens that end a turn are exempt from all
+penalties: they stand in the prompt after every turn, and a penalty on them would make replies ever longer.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Sampler:
         sampling = self._sampling
         if sampling.temperature == 0:
             return int(scores.argmax())
-        weights = np.exp((scores - scores.max()).astype(np.float64) / sampling.temperature)
+        with np.errstate(over="ignore"):  # next to no temperature: everything but the best becomes -inf
+            weights = np.exp((scores - scores.max()).astype(np.float64) / sampling.temperature)
         kept = np.flatnonzero(weights)
         if 0 < sampling.top_k < len(kept):
             kept = kept[np.argpartition(-weights[kept], sampling.top_k - 1)[: sampling.top_k]]

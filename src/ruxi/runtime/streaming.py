@@ -1,7 +1,7 @@
 """From tokens to text that can be shown at once.
 
-Two things are held back until they are certain: the bytes of a character that is not complete, and text that may
-turn out to be the beginning of a stop string. Whatever was shown never has to be taken back.
+Two things are held back until they are certain: the bytes of a character that is not complete, and text that
+may turn out to be the beginning of a stop string. Whatever was shown never has to be taken back.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from tokenizers.decoders import DecodeStream
 class StopStrings:
     """Lets text through up to the first stop string.
 
-    The stop string whose last character comes first wins, so that the result does not depend on how the text is cut
-    into pieces. The text counts as beginning on a new line: `"\\nUser:"` also matches `"User:"` at its very start.
+    The stop string whose last character comes first wins, so that the result does not depend on how the text
+    is cut into pieces. The text counts as beginning on a new line: a line break and `User:` also match
+    `User:` at its very start.
 
     Args:
         stops: The strings; empty ones are ignored.
@@ -36,9 +37,8 @@ class StopStrings:
         if self.stopped:
             return ""
         self._held += text
-        found = min(
-            ((at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0), default=None
-        )
+        ends = ((at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0)
+        found = min(ends, default=None)
         if found is not None:
             self.stopped = True
             return self._release(found[1])
@@ -87,5 +87,5 @@ class TextStream:
         return self._stops.push(self._decoder.step(self._tokenizer, token) or "")
 
     def flush(self) -> str:
-        """Get what was held back, at the end of the reply; a character that was never completed is dropped."""
+        """Get what was held back, at the end of the reply; a character never completed is dropped."""
         return self._stops.flush()

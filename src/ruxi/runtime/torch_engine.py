@@ -1,0 +1,169 @@
+"""The reference engine: `RolePlayForCausalLM` with a loop of its own around it.
+
+The loop exists because a reply must be able to stop within one token, to stream whole characters, and to go on from
+the key-value cache of the turn before. Replies that can be repeated (a seed is given, or the temperature is 0) are
+computed from the first token on, because a cache filled in other portions rounds differently.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+
+from ruxi.errors import EngineError
+from ruxi.model import STREAM_OF_KIND, Perception, RolePlayForCausalLM
+from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
+from ruxi.runtime.protocol import Delta, FinishReason, Media, Sampling
+from ruxi.runtime.reading import Reader, Reading
+from ruxi.runtime.sampling import Sampler
+from ruxi.runtime.streaming import TextStream
+
+_LONGEST_CONTEXT = 4096
+"""Longer prompts take so long to read on a CPU that a chat would stall."""
+
+
+class TorchEngine:
+    """Speaks with a model in this process.
+
+    Args:
+        model: The model; its weights are not changed.
+        tokenizer: Its tokenizer.
+        name: What messages and reports call the engine.
+        context_length: Longest prompt with reply, in tokens; by default what the model can read, 4,096 at most.
+    """
+
+    def __init__(
+        self,
+        model: RolePlayForCausalLM,
+        tokenizer: Tokenizer,
+        *,
+        name: str = "torch",
+        context_length: int | None = None,
+    ) -> None:
+        self.name = name
+        self.model = model.eval()
+        positions = getattr(model.language_model.config.get_text_config(), "max_position_embeddings", None)
+        self.context_length = context_length or min(positions or _LONGEST_CONTEXT, _LONGEST_CONTEXT)
+        chat_format = ChatFormat.model_validate(model.config.chat_format or ChatFormat.chatml())
+        self.prompts = PromptBuilder(tokenizer, chat_format, context_length=self.context_length)
+        self._tokenizer = tokenizer
+        special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        self._end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
+        self._reader = Reader(model, hears=self.hears)
+        self._kept: Reading | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def hears(self) -> bool:
+        """Whether features of media can change a reply; not so as long as every fusion gate is 0."""
+        return self.model.is_prefix or self.model.guidance is not None or any(self.model.fusion.gates().values())
+
+    def extractor_names(self) -> Mapping[str, str]:
+        """Extractor for each kind of medium, see `Engine`."""
+        known = self.model.config.modality_settings
+        return {kind: known[name].extractor for kind, name in STREAM_OF_KIND.items() if name in known}
+
+    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Generator[Delta, None, None]:
+        """Speak a reply, see `Engine`."""
+        room = self.context_length - len(prompt.input_ids)
+        if room < 1:
+            raise EngineError(
+                f"the prompt has {len(prompt.input_ids)} tokens and leaves no room for a reply in "
+                f"{self.context_length}",
+                where=self.name,
+                remedy="Build prompts with `reserve`, or raise the context length.",
+            )
+        return self._speak(prompt, media, sampling, min(room, sampling.max_tokens))
+
+    def _speak(self, prompt: Prompt, media: Media, sampling: Sampling, longest: int) -> Generator[Delta, None, None]:
+        sampler = Sampler(sampling, prompt, exempt=self._end_ids)
+        text = TextStream(self._tokenizer, (*prompt.stop, *sampling.stop))
+        repeatable = sampling.seed is not None or sampling.temperature == 0
+        reading, hidden = self._open(prompt, media, kept=None if repeatable else self._take_kept())
+        finish: FinishReason = "length"
+        try:
+            token: int | None = None
+            for _ in range(longest):
+                if token is not None:
+                    hidden = self._read_on(reading, token)
+                token = sampler.choose(self._logits(hidden)[0])
+                if token in self._end_ids:
+                    finish = "stop"
+                    break
+                yield Delta(text.push(token), (token,))
+                if text.stopped:
+                    finish = "stop"
+                    break
+            yield Delta(
+                text.flush(),
+                finish_reason=finish,
+                emotion=prompt.emotion,
+                user_emotion=self._label(reading.perception, "emotion"),
+                user_intent=self._label(reading.perception, "intent"),
+            )
+        except GeneratorExit:
+            self._keep(reading)
+            raise
+        # After any other exception the cache may hold half a token.
+        self._keep(reading)
+
+    @torch.inference_mode()
+    def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
+        """Natural log-probability of each marked token, see `Engine`.
+
+        Prompts that share their beginning with the one before are read from there on.
+        """
+        found = []
+        reading: Reading | None = None
+        for prompt in prompts:
+            marked = [index for index, wanted in enumerate(prompt.loss_mask) if wanted and index > 0]
+            if not marked:
+                found.append(np.zeros(0, dtype=np.float32))
+                continue
+            turns = sorted({prompt.turn_ids[index] for index in marked})
+            reading, hidden = self._reader.read_prompt(
+                prompt, media, guided_turns=turns, kept=reading, reread_from=marked[0] - 1
+            )
+            first_read = len(prompt.input_ids) - len(hidden)
+            before = torch.tensor(marked, device=hidden.device) - 1 - first_read
+            logits = self.model.logits(hidden[before]).float()
+            targets = torch.tensor([prompt.input_ids[index] for index in marked], device=hidden.device)
+            chosen = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0]
+            found.append(chosen.cpu().numpy())
+        return found
+
+    @torch.inference_mode()
+    def _open(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, torch.Tensor]:
+        reading, hidden = self._reader.read_prompt(prompt, media, guided_turns=[prompt.turn_ids[-1]], kept=kept)
+        return reading, hidden[-1:]
+
+    @torch.inference_mode()
+    def _read_on(self, reading: Reading, token: int) -> torch.Tensor:
+        return self._reader.read_on(reading, token)[None]
+
+    @torch.inference_mode()
+    def _logits(self, hidden: torch.Tensor) -> npt.NDArray[np.float32]:
+        logits: npt.NDArray[np.float32] = self.model.logits(hidden).float().cpu().numpy()
+        return logits
+
+    def _take_kept(self) -> Reading | None:
+        with self._lock:
+            kept, self._kept = self._kept, None
+        return kept
+
+    def _keep(self, reading: Reading) -> None:
+        with self._lock:
+            self._kept = reading
+
+    def _label(self, perception: Perception | None, kind: str) -> str | None:
+        settings = self.model.config.guidance_settings
+        if perception is None or settings is None:
+            return None
+        if kind == "emotion":
+            return settings.emotions[int(perception.emotion_logits[0].argmax())]
+        return settings.intents[int(perception.intent_logits[0].argmax())]

@@ -1,0 +1,68 @@
+"""Opening models for the torch engine: `ruxi-mini`, adapters, and bare language models."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer
+from transformers.utils import logging
+
+from ruxi.errors import UsageError
+from ruxi.model import RolePlayConfig, RolePlayForCausalLM
+from ruxi.model.base import PINNED_BASE, base_folder
+from ruxi.runtime.loading import DEFAULT_MODEL, Dtype
+from ruxi.runtime.torch_engine import TorchEngine
+
+DEFAULT_MODALITIES: dict[str, dict[str, Any]] = {
+    "image": {"extractor": "efficientnet-lite0", "width": 1280},
+    "speech": {"extractor": "whisper-base", "width": 512},
+    "video": {"extractor": "video", "width": 1280},
+}
+"""Streams of a model whose fusion is untrained; what they recognise still reaches the prompt as text."""
+
+
+def open_torch(name: str, *, dtype: Dtype = "auto", threads: int | None = None) -> TorchEngine:
+    """Open a model with the torch engine, see `ruxi.runtime.load`."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = _precision(dtype, device)
+    # A reply is one line of output; a progress bar for every load is not.
+    logging.disable_progress_bar()
+    adapter = _adapter_folder(name)
+    if adapter is not None:
+        model = RolePlayForCausalLM.from_pretrained(adapter, dtype=precision)
+    else:
+        base = PINNED_BASE if name == DEFAULT_MODEL else name
+        model = RolePlayForCausalLM.from_base(base, dtype=precision, modalities=DEFAULT_MODALITIES)
+    tokenizer = AutoTokenizer.from_pretrained(base_folder(model.config.base_model)).backend_tokenizer
+    return TorchEngine(model.to(device), tokenizer, name=name)
+
+
+def _adapter_folder(name: str) -> Path | None:
+    """The folder of the adapter that a name means, or None for a bare language model."""
+    if name == DEFAULT_MODEL:
+        shipped = Path(str(resources.files("ruxi.model"))) / "adapters" / DEFAULT_MODEL
+        return shipped if shipped.is_dir() else None
+    config = Path(name) / "config.json"
+    try:
+        kind = json.loads(config.read_bytes()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Path(name) if kind == RolePlayConfig.model_type else None
+
+
+def _precision(dtype: Dtype, device: str) -> torch.dtype:
+    if dtype == "auto":
+        # Without instructions for it, bfloat16 is emulated and slower than float32.
+        cpu = torch.cpu.get_capabilities()
+        fast = device == "cuda" or cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype not in known:
+        raise UsageError(f"no precision is called {dtype!r}", where="dtype", remedy=f"Known: auto, {', '.join(known)}.")
+    return known[dtype]
