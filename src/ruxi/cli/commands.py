@@ -12,10 +12,12 @@ def register(app: typer.Typer) -> None:
     """
     from ruxi.cli.card import card
     from ruxi.cli.data import data
+    from ruxi.cli.data_quality import register as register_quality
     from ruxi.cli.doctor import doctor
     from ruxi.cli.pull import pull
 
     app.command("pull")(pull)
     app.command("doctor")(doctor)
     app.add_typer(card)
+    register_quality(data)
     app.add_typer(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from ruxi.errors import UsageError
 
 if TYPE_CHECKING:
     from ruxi.dialogues.importers import ImportReport
+    from ruxi.dialogues.schema import Split
 
 data = typer.Typer(
     name="data",
@@ -78,7 +80,7 @@ def import_(
     if replace and append:
         raise UsageError("--replace and --append exclude each other", remedy="Give one of them.")
     importer = load_importer(format, _pairs(settings))
-    with _counter(f"{format} → {out}", hidden=as_json) as count:
+    with counter(f"{format} → {out}", hidden=as_json) as count:
         report = import_dataset(
             importer,
             source,
@@ -94,6 +96,114 @@ def import_(
         typer.echo(json.dumps(_as_dict(report), ensure_ascii=False))
     else:
         _print_report(report, out)
+
+
+@data.command("export")
+def export(
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help="Kind of target; see `ruxi data formats`.")],
+    dataset: Annotated[Path, typer.Argument(metavar="SET", help="The data set.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a data set to another tool; what the target cannot hold is named."""
+    from ruxi.dialogues.exporters import export_dataset, load_exporter
+
+    exporter = load_exporter(format, _pairs(settings))
+    with counter(f"{dataset} → {format}", hidden=as_json) as count:
+        report = export_dataset(exporter, dataset, out, progress=count)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    typer.echo(f"{out}: {report.dialogues:,} dialogues, {report.media:,} media")
+    if report.lost:
+        typer.echo(f"  {format} cannot hold:")
+        for name, number in report.lost.most_common():
+            typer.echo(f"    {name} ({number:,})")
+    for line in report.unreadable[:5]:
+        typer.echo(f"  not exported: {line}")
+    if len(report.unreadable) > 5:
+        typer.echo(f"  not exported: {len(report.unreadable) - 5:,} more; `ruxi data check` lists them")
+
+
+@data.command("stats")
+def stats(
+    dataset: Annotated[Path, typer.Argument(metavar="SET", help="The data set.")],
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Also draw the numbers, as PNG files.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count what a data set holds: lengths, speakers, emotions, intents, languages, media, duplicates."""
+    from ruxi.cli.data_tables import print_statistics
+    from ruxi.dialogues import DialogueSet
+    from ruxi.dialogues.plots import plot
+    from ruxi.dialogues.stats import statistics
+
+    opened = DialogueSet.open(dataset)
+    with counter(str(dataset), hidden=as_json) as count:
+        found = statistics(opened, progress=count)
+    drawn = plot(found, plots, opened.info.name) if plots is not None else []
+    if as_json:
+        shown = asdict(found) | {"name": opened.info.name, "licence": opened.info.licence, "plots": [*map(str, drawn)]}
+        for name in ("turn_lengths", "turns_per_dialogue"):
+            histogram = getattr(found, name)
+            shown[name] = {"mean": histogram.mean, "longest": histogram.longest, "bins": dict(histogram.rows())}
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    print_statistics(opened, found)
+    for path in drawn:
+        typer.echo(str(path))
+
+
+@data.command("split")
+def split(
+    dataset: Annotated[Path, typer.Argument(metavar="SET", help="The data set; it is changed in place.")],
+    ratios: Annotated[str, typer.Option(help="Share of each split.")] = "train=0.8,validation=0.1,test=0.1",
+    by: Annotated[
+        str, typer.Option(help="What stays together: dialogue, character, group (campaign, actor…), or a field.")
+    ] = "dialogue",
+    seed: Annotated[int, typer.Option(help="Another seed gives another division.")] = 0,
+    folds: Annotated[int | None, typer.Option(min=2, help="Also note the folds of a cross-validation.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="SPLIT", help="Leave the dialogues of this split; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a data set by hash: the same dialogue always goes to the same place, whatever is added."""
+    from ruxi.dialogues.splits import Splitter, split_dataset
+
+    kept = frozenset(_split_name(name) for name in keep or [])
+    splitter = Splitter(ratios=_ratios(ratios), by=by, seed=seed, keep=kept)
+    with counter(str(dataset), hidden=as_json) as count:
+        report = split_dataset(dataset, splitter, folds=folds, progress=count)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    for name in ("train", "validation", "test"):
+        keys = f" of {report.keys[name]:,} keys" if report.keys else ""
+        typer.echo(f"{name:<10} {report.dialogues[name]:>9,} dialogues{keys}")
+    if report.held_out:
+        typer.echo(f"  {report.held_out:,} of test are held out and stay there")
+    for fold, number in sorted(report.folds.items()):
+        typer.echo(f"fold {fold:<5} {number:>9,} dialogues to validate on")
+
+
+def _ratios(text: str) -> dict[Split, float]:
+    found: dict[Split, float] = {}
+    for piece in text.split(","):
+        name, _, value = piece.partition("=")
+        try:
+            found[_split_name(name.strip())] = float(value)
+        except ValueError:
+            remedy = "Write train=0.8,validation=0.1,test=0.1."
+            raise UsageError(f"{piece!r} is no share of a split", where="--ratios", remedy=remedy) from None
+    return found
+
+
+def _split_name(name: str) -> Split:
+    names: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
+    if name not in names:
+        raise UsageError(f"no split is called {name!r}", remedy="Splits: train, validation, test.")
+    return names[name]
 
 
 def _described(plugin: Any) -> dict[str, Any]:
@@ -112,7 +222,8 @@ def _pairs(settings: list[str] | None) -> dict[str, str]:
 
 
 @contextmanager
-def _counter(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+def counter(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many dialogues are done, on a terminal only; yields the function that takes the number."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -124,8 +235,6 @@ def _counter(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _as_dict(report: ImportReport) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {**asdict(report), "dialogues_per_second": round(report.dialogues / max(report.seconds, 1e-6), 1)}
 
 

@@ -45,14 +45,9 @@ class IndexBuilder:
 
     def has(self, identifier: str) -> bool:
         """Whether a dialogue of this id was added."""
-        return (
-            self._connection.execute("SELECT 1 FROM record WHERE id = ?", (identifier,)).fetchone()
-            is not None
-        )
+        return self._connection.execute("SELECT 1 FROM record WHERE id = ?", (identifier,)).fetchone() is not None
 
-    def add(
-        self, identifier: str, shard: str, block: int, offset: int, split: str | None, turns: int
-    ) -> None:
+    def add(self, identifier: str, shard: str, block: int, offset: int, split: str | None, turns: int) -> None:
         """Note where a dialogue lies."""
         row = (self._count, identifier, shard, block, offset, split, turns)
         self._connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", row)
@@ -87,9 +82,7 @@ class Index:
 
     def find(self, identifier: str) -> list[tuple[str, int, int]]:
         """Every (shard, block, offset) under this id; two or more when the id is not unique."""
-        return self._rows(
-            "SELECT shard, block, offset FROM record WHERE id = ? ORDER BY ordinal", (identifier,)
-        )
+        return self._rows("SELECT shard, block, offset FROM record WHERE id = ? ORDER BY ordinal", (identifier,))
 
     def at(self, ordinal: int) -> tuple[str, int, int] | None:
         """The (shard, block, offset) of the n-th readable dialogue."""
@@ -100,8 +93,7 @@ class Index:
         """The ids in reading order, of one split if asked, a thousand at a time."""
         last = -1
         query = (
-            "SELECT ordinal, id FROM record WHERE ordinal > ? AND (? IS NULL OR split = ?) "
-            "ORDER BY ordinal LIMIT 1000"
+            "SELECT ordinal, id FROM record WHERE ordinal > ? AND (? IS NULL OR split = ?) ORDER BY ordinal LIMIT 1000"
         )
         while rows := self._rows(query, (last, split, split)):
             yield from (identifier for _, identifier in rows)
@@ -109,9 +101,7 @@ class Index:
 
     def totals(self) -> tuple[int, int, dict[str, int]]:
         """Number of dialogues, number of turns, and dialogues per split (`""` for those without one)."""
-        rows = self._rows(
-            "SELECT coalesce(split, ''), count(*), sum(turns) FROM record GROUP BY 1 ORDER BY 1", ()
-        )
+        rows = self._rows("SELECT coalesce(split, ''), count(*), sum(turns) FROM record GROUP BY 1 ORDER BY 1", ())
         return sum(row[1] for row in rows), sum(row[2] for row in rows), {row[0]: row[1] for row in rows}
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[Any]:

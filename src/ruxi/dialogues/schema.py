@@ -159,7 +159,7 @@ class Dialogue(Record):
         split: Part of the data that it belongs to.
         holdout: Reserved for tests: it can never be in a training or validation split.
         group: What splits must not divide: a campaign, film, game or actor.
-        fold: Its number in a k-fold cross-validation.
+        folds: Folds of a cross-validation in which it is validated on; in all others it is trained on.
         source: Name of the data set or program that it comes from.
         licence: SPDX id or the licence's name.
         language: BCP 47 code of the main language.
@@ -172,7 +172,7 @@ class Dialogue(Record):
     split: Split | None = None
     holdout: bool = False
     group: str | None = None
-    fold: Annotated[int, Field(ge=0)] | None = None
+    folds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)
     source: str | None = None
     licence: str | None = None
     language: str | None = None

@@ -123,7 +123,7 @@ class DialogueSet:
             for line in lines_of(shard):
                 raw = line.raw.decode("utf-8", "surrogateescape")
                 try:
-                    yield StoredRecord(shard, line.number, raw, _parse(line, shard), None)
+                    yield StoredRecord(shard, line.number, raw, parse(line, shard), None)
                 except DataError as error:
                     yield StoredRecord(shard, line.number, raw, None, error)
 
@@ -194,7 +194,7 @@ class DialogueSet:
     def _read(self, position: tuple[str, int, int]) -> Dialogue:
         shard, block, offset = position
         path = self.path / shard
-        return _parse(Line(0, block, offset, line_at(path, block, offset)), path)
+        return parse(Line(0, block, offset, line_at(path, block, offset)), path)
 
 
 def character_path(folder: Path, identifier: str) -> Path:
@@ -223,7 +223,12 @@ def explain(error: ValidationError) -> str:
     return "; ".join(faults) + (f"; and {more} more" if more > 0 else "")
 
 
-def _parse(line: Line, shard: Path) -> Dialogue:
+def parse(line: Line, shard: Path) -> Dialogue:
+    """The dialogue in a stored line.
+
+    Raises:
+        DataError: There is none; the message names every field at fault.
+    """
     where = f"{shard}:{line.number}" if line.number else str(shard)
     if line.problem:
         raise DataError(line.problem, where=where, remedy="Restore the file, or import it again.")

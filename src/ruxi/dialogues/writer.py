@@ -7,7 +7,8 @@ Appending works in place: when `add` returns, the line has left the process, so 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -151,18 +152,8 @@ class DatasetWriter:
 
     def _enter(self) -> Path:
         if self._mode == "append":
-            from filelock import FileLock, Timeout
-
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            try:
-                self._stack.enter_context(lock)
-            except Timeout:
-                raise DataError(
-                    "another program is adding to this data set",
-                    where=str(self.path),
-                    remedy="Wait until it has ended.",
-                ) from None
+            self._stack.enter_context(locked(self.path))
             return self.path
         if self.path.exists() and not self.path.is_dir():
             raise DataError("is a file", where=str(self.path), remedy="Give the name of a folder.")
@@ -227,6 +218,27 @@ class DatasetWriter:
             self._shard.close()
         if self._index is not None:
             self._index.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other programs from writing to a data set in place.
+
+    Raises:
+        DataError: Another program is doing so.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        problem = "another program is writing to this data set"
+        raise DataError(problem, where=str(folder), remedy="Wait until it has ended.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _earlier_info(folder: Path, name: str) -> DatasetInfo:

@@ -208,6 +208,7 @@ class ImportContext:
         file: Path | str,
         line: int | None = None,
         root: Path | None = None,
+        fetch: bool = False,
     ) -> str | None:
         """Take over a medium after it was decoded as a trial, or report why that is impossible.
 
@@ -217,6 +218,7 @@ class ImportContext:
             file: The file that refers to it, for the report.
             line: The line there.
             root: Another folder to look in than the source.
+            fetch: Whether a web address may be fetched; without it, it counts as missing.
 
         Returns:
             Its SHA-256, or None when it is missing or broken.
@@ -224,16 +226,18 @@ class ImportContext:
         given: str | bytes | Path = medium
         if isinstance(medium, str) and not medium.lower().startswith("data:"):
             if "://" in medium:
-                remedy = "Download it into the source's folder and name the file."
-                self.problem("missing medium", f"{medium!r} is on the web", file=file, line=line, remedy=remedy)
-                return None
-            path = self.locate(medium, root)
-            if path is None:
+                if not fetch:
+                    remedy = "Download it into the source's folder, or import with --set fetch=true."
+                    problem = f"{medium[:200]!r} is on the web"
+                    self.problem("missing medium", problem, file=file, line=line, remedy=remedy)
+                    return None
+            elif path := self.locate(medium, root):
+                given = path
+            else:
                 remedy = "Put the file there, or import without it."
-                problem = f"there is no {medium!r} in {(root or self.root).name}"
+                problem = f"there is no {medium[:200]!r} in {(root or self.root).name}"
                 self.problem("missing medium", problem, file=file, line=line, remedy=remedy)
                 return None
-            given = path
         key = (kind, medium if isinstance(medium, str) and len(medium) < 1000 else _digest(medium))
         if key not in self._media:
             try:
