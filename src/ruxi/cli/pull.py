@@ -28,7 +28,7 @@ _STAGES = {
 def pull(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="The parts to get; all of them by default."),
+        typer.Argument(metavar="NAME", help="The parts to get; all of them by default."),
     ] = None,
     list_parts: Annotated[
         bool, typer.Option("--list", help="Show the parts, their sizes, licences and state; get nothing.")
