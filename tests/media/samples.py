@@ -150,9 +150,7 @@ SOUNDS: dict[str, Callable[[], bytes]] = {
 
 VIDEOS: dict[str, Callable[[], bytes]] = {
     "h264.mp4": partial(encoded_video, "mp4", "libx264", "aac"),
-    "fragmented.mp4": partial(
-        encoded_video, "mp4", "libx264", "aac", options={"movflags": "frag_keyframe+empty_moov"}
-    ),
+    "fragmented.mp4": partial(encoded_video, "mp4", "libx264", "aac", options={"movflags": "frag_keyframe+empty_moov"}),
     "mpeg4.mp4": partial(encoded_video, "mp4", "mpeg4"),
     "vp9.webm": partial(encoded_video, "webm", "libvpx-vp9", "libopus"),
     "mpeg4.mkv": partial(encoded_video, "matroska", "mpeg4", "libmp3lame"),

@@ -34,7 +34,10 @@ def resolve(host: str, port: int) -> list[str]:
     Raises:
         OSError: The name is unknown, or no name server answers.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError("no host can have this name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

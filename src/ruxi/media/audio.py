@@ -7,7 +7,9 @@ stays on the time axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,93 +68,79 @@ def decode_sound(original: Original, format_: Format, contents: Contents, *, sta
         original: The bytes.
         format_: Their format.
         contents: What `measure` found.
-        start: Where the container begins on the dialogue's time axis, in seconds; a track that sets in later
-            than its pictures starts later.
+        start: Where the container begins on the dialogue's time axis, in seconds. A track that sets in later than
+            its pictures begins with silence.
         limits: What is refused.
     """
-    what = {"what": "the sound", "where": original.source}
-    check("decoded_bytes", contents.seconds * SAMPLE_RATE * 4, limits.decoded_bytes, unit="decoded bytes", **what)
+    where = original.source
+    size = contents.seconds * SAMPLE_RATE * 4
+    check("decoded_bytes", size, limits.decoded_bytes, what="the sound", unit="decoded bytes", where=where)
     pieces: list[npt.NDArray[np.float32]] = []
     count = 0
     with opened(original, format_, limits) as container:
-        sound = _Sound(container, limits, original.source)
-        for piece in sound.resampled():
+        frames = _frames(container, limits, where)
+        for piece in _resampled(_on_time_axis(frames, contents.start, limits, where)):
             count += piece.shape[0]
-            check("seconds", count / SAMPLE_RATE, limits.seconds, unit="seconds", **what)
+            check("seconds", count / SAMPLE_RATE, limits.seconds, what="the sound", unit="seconds", where=where)
             pieces.append(piece)
     if not count:
         raise MediaError(
-            f"a {format_.name} file without a single sample", where=original.source, remedy="Record or save it again."
+            f"a {format_.name} file without a single sample", where=where, remedy="Record or save it again."
         )
-    start += max(0.0, sound.first - contents.start)
-    samples = np.concatenate(pieces)
-    return Audio(samples, original.sha256, start, start + count / SAMPLE_RATE, original.source)
+    return Audio(np.concatenate(pieces), original.sha256, start, start + count / SAMPLE_RATE, where)
 
 
-class _Sound:
-    """The sound of an open container, frame by frame."""
+def _frames(container: InputContainer, limits: Limits, where: str) -> Iterator[AudioFrame]:
+    """Decoded frames. Damaged packets are left out, as every player does, unless they are many."""
+    import av
 
-    def __init__(self, container: InputContainer, limits: Limits, where: str) -> None:
-        self._container = container
-        self._limits = limits
-        self._where = where
-        self.first = 0.0
-        """Time stamp of the first sample, in seconds."""
+    stream = container.streams.audio[0]
+    stream.codec_context.options = decoder_options(limits)
+    deadline = Deadline(limits, where)
+    packets = damaged = 0
+    for packet in container.demux(stream):
+        deadline.check()
+        packets += 1
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:
+            damaged += 1
+    if damaged > packets // 10 + 1:
+        raise MediaError(
+            f"a damaged sound ({damaged} of its {packets} packets)", where=where, remedy="Save or download it again."
+        )
 
-    def resampled(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Pieces of the sound at 16 kHz, one channel."""
-        from av import AudioFrame, AudioResampler
 
-        rate = 0
-        resampler = None
-        for samples, new_rate in self._channel_means():
-            if resampler is None or new_rate != rate:
-                if resampler is not None:
-                    yield from (frame.to_ndarray()[0] for frame in resampler.resample(None))
-                rate, resampler = new_rate, AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+def _on_time_axis(
+    frames: Iterable[AudioFrame], start: float, limits: Limits, where: str
+) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+    """Pieces of the sound with one channel at its own rate, and that rate; gaps in time come as zeros."""
+    end = start
+    for frame in frames:
+        rate = frame.sample_rate
+        check_sound(rate, frame.layout.nb_channels, where)
+        gap = frame.time - end if frame.time is not None else 0.0
+        if gap > _LARGEST_GAP:
+            check("seconds", gap, limits.seconds, what="a pause", unit="seconds", where=where)
+            lengths = [rate] * int(gap) + [round(gap % 1 * rate)]
+            yield from ((np.zeros(length, np.float32), rate) for length in lengths if length)
+            end += gap
+        if frame.samples:
+            yield _mean(frame), rate
+            end += frame.samples / rate
+
+
+def _resampled(pieces: Iterable[tuple[npt.NDArray[np.float32], int]]) -> Iterator[npt.NDArray[np.float32]]:
+    """Bring pieces to 16 kHz. A rate that changes on the way gets a resampler of its own."""
+    from av import AudioFrame, AudioResampler
+
+    for rate, run in groupby(pieces, key=itemgetter(1)):
+        resampler = AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+        for samples, _ in run:
             frame = AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
             frame.sample_rate = rate
             yield from (piece.to_ndarray()[0] for piece in resampler.resample(frame))
-        if resampler is not None:
-            yield from (frame.to_ndarray()[0] for frame in resampler.resample(None))
-
-    def _channel_means(self) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
-        """Pieces of the sound at its own rate, with that rate; gaps in time come as zeros."""
-        end: float | None = None
-        for frame in self._frames():
-            rate = frame.sample_rate
-            check_sound(rate, frame.layout.nb_channels, self._where)
-            if frame.time is not None:
-                if end is None:
-                    self.first = end = frame.time
-                gap = frame.time - end
-                if gap > _LARGEST_GAP:
-                    check("seconds", gap, self._limits.seconds, what="a pause", unit="seconds", where=self._where)
-                    yield from ((np.zeros(rate, np.float32), rate) for _ in range(int(gap)))
-                    yield np.zeros(int(gap % 1 * rate), np.float32), rate
-                    end = frame.time
-            yield _mean(frame), rate
-            end = (end or 0.0) + frame.samples / rate
-
-    def _frames(self) -> Iterator[AudioFrame]:
-        """Decoded frames. Damaged packets are left out, as every player does, unless they are many."""
-        import av
-
-        stream = self._container.streams.audio[0]
-        stream.codec_context.options = decoder_options(self._limits)
-        deadline = Deadline(self._limits, self._where)
-        packets = damaged = 0
-        for packet in self._container.demux(stream):
-            deadline.check()
-            packets += 1
-            try:
-                yield from packet.decode()
-            except av.InvalidDataError:
-                damaged += 1
-        if damaged > packets // 10 + 1:
-            raise MediaError(
-                f"a damaged sound: {damaged} of its {packets} packets", where=self._where, remedy="Save it again."
-            )
+        yield from (piece.to_ndarray()[0] for piece in resampler.resample(None))
 
 
 def _mean(frame: AudioFrame) -> npt.NDArray[np.float32]:

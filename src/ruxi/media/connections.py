@@ -65,7 +65,7 @@ class PinnedBackend(httpcore.NetworkBackend):
             address = parse_address(text)
             if address is None or not is_public(address):
                 raise MediaError(
-                    f"the host {host!r} has the private address {text}",
+                    f"the host {host!r} is {text}, which is not on the public internet",
                     where=self._where,
                     remedy="Give a public address, or name the host in the limit `private_hosts`.",
                 )

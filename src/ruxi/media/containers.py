@@ -104,8 +104,8 @@ def opened(original: Original, format_: Format, limits: Limits) -> Iterator[Inpu
         ) as container:
             yield container
     # A damaged size makes FFmpeg ask for absurd memory, so its MemoryError comes first and counts as damage.
-    except (av.FFmpegError, EOFError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    except av.FFmpegError as error:
+        reason = error.strerror or str(error) or type(error).__name__
         raise MediaError(
             f"a damaged {format_.name} file ({reason.lower()})", where=where, remedy="Save or download it again."
         ) from None

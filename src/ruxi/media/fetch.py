@@ -103,6 +103,8 @@ def _parse(url: str, limits: Limits) -> httpx.URL:
         raise MediaError("the address holds a user name", where=where, remedy="Give it without one.")
     if not parsed.raw_host:
         raise MediaError("the address names no host", where=where, remedy="Check its spelling.")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise MediaError(f"port {parsed.port} does not exist", where=where, remedy="Check the address.")
     return parsed
 
 

@@ -6,7 +6,6 @@ The first frame of an animated picture is taken. Colour profiles are not applied
 from __future__ import annotations
 
 import io
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -70,15 +69,12 @@ def _pixels(data: bytes, format_: Format, limits: Limits, where: str) -> npt.NDA
     import PIL.Image
 
     try:
-        with warnings.catch_warnings():
-            # Sizes are checked above and below; what Pillow warns of in metadata does not touch the pixels.
-            warnings.simplefilter("ignore")
-            image: PIL.Image.Image = PIL.Image.open(io.BytesIO(data), formats=[format_.decoder])
-            _check_size(*image.size, limits, where)
-            image.load()
-            _check_size(*image.size, limits, where)
-            _turn_upright(image)
-            return _rgb(image)
+        image: PIL.Image.Image = PIL.Image.open(io.BytesIO(data), formats=[format_.decoder])
+        _check_size(*image.size, limits, where)
+        image.load()
+        _check_size(*image.size, limits, where)
+        _turn_upright(image)
+        return _rgb(image)
     except MediaError:
         raise
     except MemoryError:

@@ -18,8 +18,8 @@ class Limits(BaseModel):
 
     bytes: int = Field(256 * 1024**2, gt=0)
     """Largest file or download, in bytes."""
-    pixels: int = Field(60_000_000, gt=0)
-    """Most pixels of a picture, width times height."""
+    pixels: int = Field(60_000_000, gt=0, le=178_000_000)
+    """Most pixels of a picture, width times height; the decoder takes 178 million at most."""
     side: int = Field(32_768, gt=0)
     """Longest side of a picture, in pixels."""
     animation_frames: int = Field(2_000, gt=0)

@@ -52,13 +52,15 @@ _STARTS: tuple[tuple[bytes, Format], ...] = (
     (b"\xff\xd8\xff", JPEG),
     (b"GIF87a", GIF),
     (b"GIF89a", GIF),
-    (b"BM", BMP),
     (b"II*\0", TIFF),
     (b"MM\0*", TIFF),
     (b"II+\0", TIFF),
     (b"MM\0+", TIFF),
     (b"fLaC", FLAC),
 )
+
+# Two letters would not tell a bitmap from a text.
+_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
 _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
@@ -71,7 +73,6 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file"),
     (b"\0\0\x01\xba", "an MPEG programme stream"),
     (b"\x7fELF", "a program"),
-    (b"MZ", "a program"),
     (b"#EXTM3U", "a playlist"),
     (b"ffconcat", "a playlist"),
 )
@@ -92,6 +93,8 @@ def sniff(data: bytes) -> Format | None:
     for start, format_ in _STARTS:
         if data.startswith(start):
             return format_
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return BMP
     if data[:4] in (b"RIFF", b"RF64"):
         return {b"WAVE": WAV, b"WEBP": WEBP}.get(data[8:12])
     if data[:4] == b"FORM":

@@ -85,7 +85,7 @@ class Video:
     Attributes:
         frames: In order of time; each one's `start` and `end` say which stretch of the dialogue's time axis it
             stands for.
-        audio: The sound track, at its own place on the time axis; None for a silent video.
+        audio: The sound track, beginning with the video (with silence where it sets in later); None without one.
         sha256: Digest of the original bytes.
         start: Where the video begins on the dialogue's time axis, in seconds.
         end: Where it ends.
