@@ -30,9 +30,7 @@ def dialogues(count: int) -> Iterator[Dialogue]:
 
 @pytest.mark.parametrize("format", ["jsonl", "jsonl.zst", "parquet"])
 @pytest.mark.parametrize("shard_dialogues", [None, 300])
-def test_every_format_reads_back_in_order_and_by_id(
-    tmp_path: Path, format: str, shard_dialogues: int | None
-) -> None:
+def test_every_format_reads_back_in_order_and_by_id(tmp_path: Path, format: str, shard_dialogues: int | None) -> None:
     with DatasetWriter(
         tmp_path / "set", source="here", licence="MIT", format=format, shard_dialogues=shard_dialogues
     ) as writer:  # type: ignore[arg-type]

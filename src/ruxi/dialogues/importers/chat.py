@@ -8,7 +8,7 @@ dialogue's `record`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -77,7 +77,7 @@ class Media:
     images: list[str | bytes] = field(default_factory=list)
     videos: list[str | bytes] = field(default_factory=list)
     audios: list[str | bytes] = field(default_factory=list)
-    taken: dict[str, int] = field(default_factory=dict)
+    taken: dict[MediumKind, int] = field(default_factory=dict)
 
     def next(self, kind: MediumKind) -> str | bytes | None:
         """The next medium of a kind, or None when there are no more."""
@@ -86,7 +86,13 @@ class Media:
         waiting = self._of(kind)
         return waiting[place] if place < len(waiting) else None
 
-    def left(self) -> dict[str, int]:
+    def rest(self, kind: MediumKind) -> Iterator[str | bytes]:
+        """All further media of a kind."""
+        while (medium := self.next(kind)) is not None:
+            yield medium
+        self.taken[kind] = len(self._of(kind))
+
+    def left(self) -> dict[MediumKind, int]:
         """How many media of each kind no message has asked for; negative when too few were there."""
         kinds: tuple[MediumKind, ...] = ("image", "video", "audio")
         counts = {kind: len(self._of(kind)) - self.taken.get(kind, 0) for kind in kinds}
@@ -143,9 +149,11 @@ def from_messages(
         if side == "system" and not turns and system is None:
             system = text
             continue
-        speaker = message.name or {"user": USER, "assistant": ASSISTANT}.get(side, message.role)
+        usual = {"user": USER, "assistant": ASSISTANT} if message.role.lower() in SIDES else {}
+        speaker = message.name or usual.get(side, message.role)
         kinds.setdefault(speaker, "character" if side == "assistant" else "user" if side == "user" else "narrator")
         turns.append(Turn(speaker=speaker, parts=parts, **({"message": extra} if extra else {})))
+    _show_unplaced(turns, kinds, media, place)
     for kind, count in media.left().items():
         problem = f"{count} {kind}s that no message asks for" if count > 0 else f"{-count} {kind} placeholders too many"
         place.report("missing medium", problem, "Make placeholders and media agree; the turns are kept.")
@@ -156,6 +164,15 @@ def from_messages(
         for name, kind in kinds.items()
     ]
     return Dialogue(id=identifier, cast=cast, turns=turns, **fields)
+
+
+def _show_unplaced(turns: list[Turn], kinds: Mapping[str, str], media: Media, place: Place) -> None:
+    """Media for which no text has a placeholder are shown by the user at the beginning."""
+    first = next((turn for turn in turns if kinds[turn.speaker] == "user"), None)
+    unplaced = [kind for kind in media.left() if kind not in media.taken]
+    if first is not None:
+        shown = [place.part(kind, medium) for kind in unplaced for medium in media.rest(kind)]
+        first.parts = [*shown, *first.parts]
 
 
 def from_sharegpt(

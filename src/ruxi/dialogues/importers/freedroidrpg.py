@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -69,6 +70,8 @@ class FreedroidRpgImporter(Importer):
                 replies = _run(block, place + 1)
                 paired += 1 + len(replies)
                 name = names.get(npc, npc)
+                following = [_spoken(text) for text in replies[1:]]
+                more: dict[str, Any] = {"following": following} if following else {}
                 with context.guard(path, number):
                     yield Dialogue(
                         id=f"{npc}/{node}/{number}",
@@ -78,7 +81,7 @@ class FreedroidRpgImporter(Importer):
                         ],
                         turns=[
                             Turn.of_text(_PLAYER, _spoken(line.text)),
-                            Turn.of_text(name, _spoken(replies[0]), following=[_spoken(text) for text in replies[1:]]),
+                            Turn.of_text(name, _spoken(replies[0]), **more),
                         ],
                         group=npc,
                         licence=self.licence,

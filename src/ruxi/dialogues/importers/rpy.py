@@ -46,7 +46,7 @@ _NO_SPEAKERS = {
     "pause", "pass", "play", "python", "queue", "return", "scene", "screen", "show", "stop", "style", "transform",
     "translate", "voice", "while", "window", "with",
 }  # fmt: skip
-_NEW_LINE_TAG = re.compile(r"\{p(?:=[\d.]+)?\}")
+_NEW_LINE_TAG = re.compile(r"[ ]*\{p(?:=[\d.]+)?\}[ ]*")
 _TEXT_TAG = re.compile(r"\{(?!\{)[^{}]*\}")
 
 
@@ -154,8 +154,9 @@ def unquoted(literal: str) -> str:
     """The text of a string literal, its spaces drawn together as Ren'Py does."""
     marks = 3 if literal[:3] in ('"""', "'''") and len(literal) >= 6 else 1
     inner = literal[marks:-marks] if literal[:1] in "\"'" else literal
-    inner = re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), inner, flags=re.DOTALL)
-    return "\n".join(" ".join(line.split()) for line in inner.split("\n")) if marks == 1 else inner
+    if marks == 1:
+        inner = re.sub(r"\s+", " ", inner)
+    return re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), inner, flags=re.DOTALL)
 
 
 def plain(text: str, player: str) -> str:
