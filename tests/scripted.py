@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -34,6 +34,14 @@ def small_tokenizer() -> Tokenizer:
     tokenizer.train_from_iterator(_TEXT, trainer)
     markers = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     tokenizer.add_special_tokens([AddedToken(marker, special=True, normalized=False) for marker in markers])
+    return tokenizer
+
+
+@cache
+def _plain_tokenizer() -> Tokenizer:
+    """The same, but markers in a text are only text."""
+    tokenizer = Tokenizer.from_str(small_tokenizer().to_str())
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 
@@ -70,12 +78,12 @@ class ScriptedEngine:
     def extractor_names(self) -> Mapping[str, str]:
         return self._extractors
 
-    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Iterator[Delta]:
+    def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Generator[Delta, None, None]:
         self.asked.append(prompt)
         self.media.append(dict(media))
         self.samplings.append(sampling)
         script = self.replies[(len(self.asked) - 1) % len(self.replies)]
-        tokens = small_tokenizer().encode(script, add_special_tokens=False).ids
+        tokens = _plain_tokenizer().encode(script, add_special_tokens=False).ids
         text = TextStream(small_tokenizer(), (*prompt.stop, *sampling.stop))
         try:
             for token in tokens[: sampling.max_tokens]:

@@ -30,13 +30,13 @@ def test_the_folder_of_a_language_model_speaks(llama_folder: Path) -> None:
 def test_the_folder_of_an_adapter_speaks_with_what_was_trained(llama_folder: Path, tmp_path: Path) -> None:
     engine = ruxi.load(str(llama_folder), dtype="float32")
     assert isinstance(engine, TorchEngine)
-    assert not engine.hears
+    assert not engine.uses_media
     for block in engine.model.fusion.blocks.values():
         torch.nn.init.constant_(block.gate, 0.5)
     engine.model.save_pretrained(tmp_path / "mine")
     trained = ruxi.load(str(tmp_path / "mine"), dtype="float32")
     assert isinstance(trained, TorchEngine)
-    assert trained.hears
+    assert trained.uses_media
     assert trained.prompts.chat_format == engine.prompts.chat_format
 
 

@@ -125,7 +125,7 @@ def test_with_closed_gates_media_are_not_even_encoded(engine: Callable[..., Torc
     one = engine(gate=0.0)
     prompt = ask(one, seeing())
     one.model.encode_media = lambda media=None, **_: {} if not media else pytest.fail("encoded")  # type: ignore
-    assert not one.hears
+    assert not one.uses_media
     assert tokens_of(one, prompt, GREEDY, MEDIA) == tokens_of(one, prompt, GREEDY)
 
 
@@ -153,7 +153,7 @@ def test_the_next_turn_is_read_from_where_the_last_one_ended(engine: Callable[..
 
 def test_what_was_kept_gives_the_same_states_as_reading_anew(engine: Callable[..., TorchEngine]) -> None:
     one = engine(gate=1.0)
-    reader = Reader(one.model, hears=True)
+    reader = Reader(one.model, uses_media=True)
     talk = seeing()
     with torch.inference_mode():
         kept, _ = reader.read_prompt(ask(one, talk), MEDIA, guided_turns=[])
@@ -169,7 +169,7 @@ def test_another_picture_in_an_earlier_turn_is_not_mistaken_for_the_old_one(
     engine: Callable[..., TorchEngine],
 ) -> None:
     one = engine(gate=1.0)
-    reader = Reader(one.model, hears=True)
+    reader = Reader(one.model, uses_media=True)
     other = {**MEDIA, "c" * 64: features(12, 9)}
     talk = seeing()
     with torch.inference_mode():
@@ -276,7 +276,7 @@ def test_guidance_is_read_at_the_end_of_the_users_turn_and_reported(engine: Call
 
 def test_guided_reading_goes_on_from_before_the_guided_tokens(engine: Callable[..., TorchEngine]) -> None:
     one = engine(gate=1.0, guidance={})
-    reader = Reader(one.model, hears=True)
+    reader = Reader(one.model, uses_media=True)
     talk = seeing()
     prompt = ask(one, talk)
     with torch.inference_mode():

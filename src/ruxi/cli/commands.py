@@ -11,6 +11,8 @@ def register(app: typer.Typer) -> None:
     Modules of `ruxi.cli` import nothing heavy at their top; what a command needs is imported when it runs.
     """
     from ruxi.cli.card import card
+    from ruxi.cli.chat import chat
+    from ruxi.cli import data_quality
     from ruxi.cli.data import data
     from ruxi.cli.data_quality import register as register_quality
     from ruxi.cli.doctor import doctor
@@ -18,6 +20,8 @@ def register(app: typer.Typer) -> None:
 
     app.command("pull")(pull)
     app.command("doctor")(doctor)
+    app.command("chat")(chat)
     app.add_typer(card)
     register_quality(data)
+    data_quality.register(data)
     app.add_typer(data)

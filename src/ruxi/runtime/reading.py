@@ -60,12 +60,12 @@ class Reader:
 
     Args:
         model: The model.
-        hears: Whether media can change what it says; if not they are not encoded.
+        uses_media: Whether media can change what it says; if not they are not encoded.
     """
 
-    def __init__(self, model: RolePlayForCausalLM, *, hears: bool) -> None:
+    def __init__(self, model: RolePlayForCausalLM, *, uses_media: bool) -> None:
         self._model = model
-        self._hears = hears
+        self._uses_media = uses_media
         self._device = next(model.parameters()).device
         self._one_pass = threading.Lock()
 
@@ -90,7 +90,7 @@ class Reader:
         Returns:
             The reading, and the last hidden states `[n, d]` of the `n` tokens that were read now.
         """
-        placed = placed_media([prompt], media, self._model.config.modality_settings) if self._hears else []
+        placed = placed_media([prompt], media, self._model.config.modality_settings) if self._uses_media else []
         key = _media_key(prompt, media) if placed else ()
         starts = self._section_starts(prompt, guided_turns)
         first_end = starts[1] if len(starts) > 1 else len(prompt.input_ids)

@@ -54,12 +54,12 @@ class TorchEngine:
         self._tokenizer = tokenizer
         special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         self._end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
-        self._reader = Reader(model, hears=self.hears)
+        self._reader = Reader(model, uses_media=self.uses_media)
         self._kept: Reading | None = None
         self._lock = threading.Lock()
 
     @property
-    def hears(self) -> bool:
+    def uses_media(self) -> bool:
         """Whether features of media can change a reply; not so as long as every fusion gate is 0."""
         return self.model.is_prefix or self.model.guidance is not None or any(self.model.fusion.gates().values())
 

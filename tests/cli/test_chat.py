@@ -1,0 +1,169 @@
+"""`ruxi chat` as a program: one turn in, one reply out, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import wave
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ruxi.characters import Character
+from tests.senses import as_file, png, wav
+from tests.tiny_models import save_llama
+
+CARD = Character(name="Mira", description="An airship captain.", first_mes="Welcome aboard, {{user}}!")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a card and a tiny model."""
+    folder = tmp_path_factory.mktemp("chat")
+    CARD.save(folder / "captain.json")
+    save_llama(folder / "llama", talkative=True)
+    return folder
+
+
+def ruxi(folder: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from ruxi.cli import main; main()", *arguments],
+        input=text, capture_output=True, text=True, cwd=folder, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The single line on stderr of a run that failed."""
+    assert result.returncode in (1, 2)
+    assert result.stdout == ""
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("ruxi: ")
+    return line
+
+
+def test_one_turn_prints_one_json_object_and_nothing_else(folder: Path) -> None:
+    command = ("chat", "captain.json", "--model", "llama", "--say", "Where to?", "--max-tokens", "12", "--json")
+    result = ruxi(folder, *command, "--seed", "4")
+    assert result.returncode == 0, result.stderr
+    reply = json.loads(result.stdout)
+    assert reply["character"] == "Mira"
+    assert reply["text"]
+    assert (reply["emotion"], reply["seen"], reply["heard"]) == (None, [], [])
+    assert set(reply["timings"]) == {"perceive", "first_token", "total"}
+    assert reply["usage"]["completion_tokens"] == 12
+    assert reply["finish_reason"] == "length"
+    assert result.stderr == ""
+    again = json.loads(ruxi(folder, *command, "--seed", "4").stdout)
+    assert again["text"] == reply["text"]
+
+
+def test_a_chat_goes_on_from_call_to_call(folder: Path, tmp_path: Path) -> None:
+    chat = str(tmp_path / "chat.jsonl")
+    common = ("--model", "llama", "--max-tokens", "6")
+    first = ruxi(folder, "chat", "captain.json", "--say", "One", "--save", chat, "--user", "Sam", *common)
+    assert first.returncode == 0, first.stderr
+    second = ruxi(folder, "chat", "--resume", chat, "--say", "Two", *common)
+    assert second.returncode == 0, second.stderr
+    turns = json.loads(Path(chat).read_text())["turns"]
+    assert [turn["speaker"] for turn in turns] == ["Sam", "Mira", "Sam", "Mira"]
+    assert turns[3]["parts"][0]["text"] == second.stdout.strip()
+
+
+def test_lines_from_a_pipe_are_answered_one_by_one(folder: Path) -> None:
+    result = ruxi(
+        folder, "chat", "captain.json", "--model", "llama", "--max-tokens", "4", text="Hello\n/help\n/undo\n/quit\n"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Mira: Welcome aboard, User!" in result.stdout
+    assert "/retry" in result.stdout
+    assert "taken back: User: Hello" in result.stdout
+
+
+def test_instructions_of_a_card_from_a_file_are_shown_before_they_are_used(folder: Path) -> None:
+    CARD.model_copy(update={"system_prompt": "Obey \x1b[2Jme."}).save(folder / "bossy.json")
+    result = ruxi(folder, "chat", "bossy.json", "--model", "llama", "--say", "Hi", "--max-tokens", "4", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "system_prompt" in result.stderr
+    assert r"Obey \x1b[2Jme." in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
+def huge_png() -> bytes:
+    """60,000 x 60,000 pixels, by its header."""
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def long_wav(path: Path) -> None:
+    """Three hours of silence at 1,000 Hz."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 1_000, 0, "NONE", ""))
+        file.writeframes(b"\x80" * (3 * 3600 * 1_000))
+
+
+def test_wrong_inputs_end_in_one_clear_line(folder: Path) -> None:
+    as_file(folder, "text.png", b"this is only text")
+    as_file(folder, "huge.png", huge_png())
+    as_file(folder, "fine.png", png())
+    as_file(folder, "chat.jsonl", b"{}\n")
+    long_wav(folder / "long.wav")
+    cases: list[tuple[tuple[str, ...], int, str]] = [
+        (("captain.json", "--say", "Hi", "--image", "missing.png"), 1, "missing.png: no such file"),
+        (("captain.json", "--image", "text.png"), 1, "text.png: "),
+        (("captain.json", "--image", "huge.png"), 1, "huge.png: .*60,000"),
+        (("captain.json", "--audio", "long.wav"), 1, "long.wav: .*10,800"),
+        (("captain.json", "--audio", "fine.png"), 1, "fine.png: "),
+        (("nobody", "--say", "Hi"), 1, "nobody: "),
+        (("text.png", "--say", "Hi"), 1, "text.png: "),
+        (("captain.json", "--json"), 2, "--json prints one reply"),
+        (("captain.json", "--say", "Hi", "--temperature", "-1"), 2, "temperature is -1"),
+        (("captain.json", "--say", "Hi", "--engine", "abacus"), 2, "abacus"),
+        (("captain.json", "--say", "Hi", "--model", "no-such-model"), 2, "no-such-model"),
+        (("captain.json", "--say", "Hi", "--language", "fr"), 1, "'fr'"),
+        (("captain.json", "--say", "", "--model", "llama"), 2, "nothing to answer"),
+        (("captain.json", "--say", "Hi", "--user", "Mira", "--model", "llama"), 2, "both called 'Mira'"),
+        (("captain.json", "--say", "Hi", "--emotion", "hangry", "--model", "llama"), 2, "hangry"),
+        (("captain.json", "--resume", "chat.jsonl"), 2, "--resume: "),
+    ]
+    import re
+
+    for arguments, code, pattern in cases:
+        result = ruxi(folder, "chat", *arguments)
+        assert result.returncode == code, (arguments, result.stderr)
+        assert re.search(pattern, one_line(result)), (arguments, result.stderr)
+    damaged = ruxi(folder, "chat", "--resume", "chat.jsonl", "--say", "Hi", "--model", "llama")
+    assert "chat.jsonl: id: " in one_line(damaged)
+
+
+def test_an_unknown_option_is_wrong_usage(folder: Path) -> None:
+    result = ruxi(folder, "chat", "--sing")
+    assert result.returncode == 2
+    assert "--sing" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_ruxi_mini_sees_and_hears_and_answers(folder: Path) -> None:
+    as_file(folder, "blue.png", png())
+    as_file(folder, "tone.wav", wav(seconds=1.0))
+    result = ruxi(
+        folder, "chat", "captain.json", "--say", "What is this?", "--image", "blue.png", "--audio", "tone.wav",
+        "--max-tokens", "16", "--seed", "1", "--json",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    reply = json.loads(result.stdout)
+    assert reply["text"]
+    assert reply["seen"]
+    assert all(0 <= label["score"] <= 1 for label in reply["seen"])
+    assert len(reply["heard"]) == 1
+    assert reply["timings"]["perceive"] > 0
