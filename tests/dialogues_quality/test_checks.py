@@ -193,6 +193,7 @@ def test_leakage_by_passage_medium_group_and_character(make_set: MakeSet) -> Non
     assert sorted((fault.dialogue, fault.severity) for fault in found) == [
         ("a", "error"), ("a", "error"), ("c", "warning"),
     ]  # fmt: skip
+    assert "('b') in split 'test'" in next(fault.problem for fault in found if fault.dialogue == "a")
     with_characters = faults_of(folder, "leakage", by_character=True, **settings)
     assert any("the same character 'Mira'" in fault.problem for fault in with_characters)
 

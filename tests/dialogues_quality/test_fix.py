@@ -122,8 +122,8 @@ def test_a_folder_that_holds_something_is_not_overwritten(make_set: MakeSet, tmp
 
 _GOOD = dialogue("1", ("User", LINES[0]), Turn(speaker="Mira", parts=[text(LINES[1])], emotion="joy", start=1.0))
 _VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.floats(), st.text(max_size=4), st.just([]), st.just({}),
-    st.lists(st.integers(), max_size=2), st.just({"kind": "image"}), st.just([{"speaker": 3}]),
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(), st.text(max_size=4), st.builds(list), st.builds(dict),
+    st.lists(st.integers(), max_size=2), st.builds(lambda: {"kind": "image"}), st.builds(lambda: [{"speaker": 3}]),
 )  # fmt: skip
 
 

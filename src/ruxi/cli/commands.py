@@ -12,7 +12,6 @@ def register(app: typer.Typer) -> None:
     """
     from ruxi.cli.card import card
     from ruxi.cli.chat import chat
-    from ruxi.cli import data_quality
     from ruxi.cli.data import data
     from ruxi.cli.data_quality import register as register_quality
     from ruxi.cli.doctor import doctor
@@ -23,5 +22,4 @@ def register(app: typer.Typer) -> None:
     app.command("chat")(chat)
     app.add_typer(card)
     register_quality(data)
-    data_quality.register(data)
     app.add_typer(data)

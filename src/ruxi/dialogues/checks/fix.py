@@ -49,6 +49,15 @@ class Fixed:
     rejected: int = 0
     repairs: Counter[str] = field(default_factory=Counter)
 
+    def summary(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "folder": str(self.folder),
+            "kept": self.kept,
+            "rejected": self.rejected,
+            "repairs": dict(self.repairs),
+        }
+
 
 def fix(report: Report, out: Path, also: Collection[str] = ()) -> Fixed:
     """Write a repaired copy of the data set that a report is about.

@@ -18,7 +18,7 @@ _LONG = 20
 """Words from which the same passage in two splits is no coincidence."""
 _QUERY = """
 SELECT seen.kind, seen.name, seen.rank, seen.row, seen.turn, best.rank, best.row FROM seen JOIN
-    (SELECT kind, digest, max(rank) AS rank, row FROM seen GROUP BY kind, digest HAVING min(rank) < max(rank)) AS best
+    (SELECT kind, digest, max(rank) AS rank, row FROM seen GROUP BY kind, digest HAVING count(DISTINCT rank) > 1) AS best
 ON seen.kind = best.kind AND seen.digest = best.digest AND seen.rank < best.rank
 ORDER BY seen.kind, seen.digest, seen.rank, seen.row
 """

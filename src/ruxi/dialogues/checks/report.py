@@ -75,13 +75,20 @@ class Report:
     def write(self, folder: Path) -> None:
         """Write `check.json` (every fault) and `check.md` (for a person) into a folder."""
         with files.writing(folder / JSON_NAME) as file:
-            head = json.dumps(self.summary(), ensure_ascii=False, indent=1)
-            file.write(head[:-2].encode() + b',\n "faults": [')
-            for number, fault in enumerate(self.faults()):
-                kept = {name: value for name, value in asdict(fault).items() if value is not None and name != "row"}
-                file.write((",\n  " if number else "\n  ").encode() + json.dumps(kept, ensure_ascii=False).encode())
-            file.write(b"\n ]\n}\n")
+            file.writelines(piece.encode() for piece in self.json())
         files.write_text(folder / MARKDOWN_NAME, self.markdown())
+
+    def json(self, **more: Any) -> Iterator[str]:
+        """One JSON object with the counts and every fault, in pieces.
+
+        Args:
+            more: Further fields for the object.
+        """
+        yield json.dumps(self.summary() | more, ensure_ascii=False, indent=1)[:-2] + ',\n "faults": ['
+        for number, fault in enumerate(self.faults()):
+            kept = {name: value for name, value in asdict(fault).items() if value is not None and name != "row"}
+            yield (",\n  " if number else "\n  ") + json.dumps(kept, ensure_ascii=False)
+        yield "\n ]\n}\n"
 
     def markdown(self) -> str:
         """A page for a person: counts, then the first faults of each check."""

@@ -1,0 +1,12 @@
+"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(data: typer.Typer) -> None:
+    """Add the commands to `ruxi data`."""
+    from ruxi.cli.data_check import check
+
+    data.command("check")(check)
