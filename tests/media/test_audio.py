@@ -204,7 +204,7 @@ def test_decoding_has_a_time_limit() -> None:
         (sample("16.wav")[:24] + struct.pack("<I", 1) + sample("16.wav")[28:], "1 samples a second"),
         (
             sample("16.wav")[:20] + b"\x34\x12" + sample("16.wav")[22:],
-            "coded as 'unknown', which is not supported|damaged",
+            "'unknown', which is not supported|damaged",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from tests.media.samples import IMAGES, SOUNDS, VIDEOS, sample
 COUNT = int(os.environ.get("RUXI_FUZZ", "2000"))
 SEED = int(os.environ.get("RUXI_FUZZ_SEED", "0"))
 SECONDS = 20.0
+EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF)
 GIGABYTE = 1024**3
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")]
@@ -57,9 +58,7 @@ def edit_header(data: bytearray, chance: random.Random) -> None:
     reach = min(len(data), chance.choice((64, 64, 512, len(data))))
     for _ in range(chance.randint(1, 4)):
         place = chance.randrange(reach)
-        number = chance.choice(
-            (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF, chance.getrandbits(32))
-        )
+        number = chance.choice((*EXTREMES, chance.getrandbits(32)))
         size = chance.choice((1, 2, 4, 4, 8))
         order = chance.choice(("little", "big"))
         data[place : place + size] = (number & (1 << 8 * size) - 1).to_bytes(size, order)

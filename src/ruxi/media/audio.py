@@ -77,7 +77,7 @@ def decode_sound(original: Original, format_: Format, contents: Contents, *, sta
     check("decoded_bytes", size, limits.decoded_bytes, what="the sound", unit="decoded bytes", where=where)
     pieces: list[npt.NDArray[np.float32]] = []
     count = 0
-    with opened(original, format_, limits) as container:
+    with opened(original, format_) as container:
         frames = _frames(container, limits, where)
         for piece in _resampled(_on_time_axis(frames, contents.start, limits, where)):
             count += piece.shape[0]
@@ -95,7 +95,7 @@ def _frames(container: InputContainer, limits: Limits, where: str) -> Iterator[A
     import av
 
     stream = container.streams.audio[0]
-    stream.codec_context.options = decoder_options(limits)
+    stream.codec_context.options = decoder_options(limits.frame_pixels)
     deadline = Deadline(limits, where)
     packets = damaged = 0
     for packet in container.demux(stream):

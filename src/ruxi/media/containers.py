@@ -37,6 +37,8 @@ _VIDEO_DECODERS = frozenset({
 _MOST_STREAMS = 32
 _MOST_CHANNELS = 64
 _MOST_BLOCK_SAMPLES = 1_000_000
+_MOST_PROBED_PIXELS = 80_000_000
+"""FFmpeg decodes a frame to learn its size; with less, it could not tell how large a refused one is."""
 _RATES = (1_000, 768_000)
 
 
@@ -78,13 +80,12 @@ class Deadline:
 
 
 @contextmanager
-def opened(original: Original, format_: Format, limits: Limits) -> Iterator[InputContainer]:
+def opened(original: Original, format_: Format) -> Iterator[InputContainer]:
     """Open a sound or video; whatever FFmpeg says of it inside the block becomes a `MediaError`.
 
     Args:
         original: The bytes.
         format_: Their format.
-        limits: Largest frame and longest duration.
 
     Yields:
         The container, with its streams known.
@@ -97,7 +98,7 @@ def opened(original: Original, format_: Format, limits: Limits) -> Iterator[Inpu
         "protocol_whitelist": "none",
         "format_whitelist": format_.decoder,
         "max_streams": str(_MOST_STREAMS),
-    } | decoder_options(limits)
+    } | decoder_options(_MOST_PROBED_PIXELS)
     try:
         with av.open(
             io.BytesIO(original.data), format=format_.decoder, options=options, metadata_errors="replace"
@@ -138,7 +139,7 @@ def measure(original: Original, format_: Format, limits: Limits) -> Contents:
         MediaError: It is damaged, or larger than a limit.
     """
     where = original.source
-    with opened(original, format_, limits) as container:
+    with opened(original, format_) as container:
         sound, picture = sound_stream(container), picture_stream(container)
         if sound is not None:
             _check_decoder(sound.codec_context, _AUDIO_DECODERS, "sound", where)
@@ -157,11 +158,11 @@ def measure(original: Original, format_: Format, limits: Limits) -> Contents:
     return Contents(sound is not None, picture is not None, start, seconds, aspect if 0.1 < aspect < 10 else 1.0)
 
 
-def decoder_options(limits: Limits, threads: int = 1) -> dict[str, str]:
+def decoder_options(pixels: int, threads: int = 1) -> dict[str, str]:
     """What every decoder is told: the largest frame and block of samples for which it may reserve memory."""
     return {
         "codec_whitelist": ",".join(sorted(_AUDIO_DECODERS | _VIDEO_DECODERS)),
-        "max_pixels": str(limits.frame_pixels),
+        "max_pixels": str(pixels),
         "max_samples": str(_MOST_BLOCK_SAMPLES),
         "threads": str(threads),
     }
@@ -188,6 +189,8 @@ def check_sound(rate: int, channels: int, where: str) -> None:
 def _check_picture(stream: VideoStream, limits: Limits, where: str) -> None:
     context = stream.codec_context
     _check_decoder(context, _VIDEO_DECODERS, "picture", where)
+    if not context.width or not context.height:
+        raise MediaError("the size of its frames cannot be read", where=where, remedy="Save or download it again.")
     what = f"its frame ({context.width} x {context.height})"
     check("frame_pixels", context.width * context.height, limits.frame_pixels, what=what, unit="pixels", where=where)
 

@@ -82,8 +82,8 @@ class MediaFolder:
 
     def __iter__(self) -> Iterator[str]:
         """The digests of all media, sorted."""
-        names = {path.stem for path in self.root.glob("??/*") if path.is_file()}
-        return iter(sorted(name for name in names if _SHA256.fullmatch(name)))
+        paths = filter(_is_own, self.root.glob("??/*"))
+        return iter(sorted({path.stem for path in paths if _SHA256.fullmatch(path.stem)}))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -91,8 +91,9 @@ class MediaFolder:
     def _find(self, sha256: str) -> Path | None:
         if not _SHA256.fullmatch(sha256):
             return None
-        for path in sorted((self.root / sha256[:2]).glob(f"{sha256}.*")):
-            # A link in a folder that somebody else made could lead anywhere.
-            if path.is_file() and not path.is_symlink():
-                return path
-        return None
+        return next(filter(_is_own, sorted((self.root / sha256[:2]).glob(f"{sha256}.*"))), None)
+
+
+def _is_own(path: Path) -> bool:
+    # A link in a folder that somebody else made could lead anywhere.
+    return path.is_file() and not path.is_symlink()

@@ -108,7 +108,7 @@ def _moments(
                 f"{frames_per_second} frames a second", where="frames_per_second", remedy="Give a number above 0."
             )
         # A rest shorter than half a step belongs to the last frame: sound often outlasts the pictures by a little.
-        count = max(1, math.ceil(seconds * frames_per_second - 0.5))
+        count = max(1, math.floor(seconds * frames_per_second + 0.5))
     else:
         count = len(times)
     if count > limits.frames:
@@ -138,7 +138,7 @@ def _pixels(
     limits: Limits,
 ) -> list[npt.NDArray[np.uint8]]:
     pictures: list[npt.NDArray[np.uint8]] = []
-    with opened(original, format_, limits) as container:
+    with opened(original, format_) as container:
         last: VideoFrame | None = None
         for frame in _shown_at(moments, container, contents.start, limits, original.source):
             width, height = _scaled(frame, contents.aspect, longest_side)
@@ -179,7 +179,7 @@ def _frames(container: InputContainer, limits: Limits, where: str) -> Iterator[V
     stream = picture_stream(container)
     if stream is None:
         return
-    stream.codec_context.options = decoder_options(limits, threads=min(_MOST_THREADS, os.cpu_count() or 1))
+    stream.codec_context.options = decoder_options(limits.frame_pixels, threads=min(_MOST_THREADS, os.cpu_count() or 1))
     deadline = Deadline(limits, where)
     for packet in container.demux(stream):
         deadline.check()
