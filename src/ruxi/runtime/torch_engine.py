@@ -21,6 +21,7 @@ from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
 from ruxi.runtime.protocol import Delta, FinishReason, Media, Sampling
 from ruxi.runtime.reading import Reader, Reading
 from ruxi.runtime.sampling import Sampler
+from ruxi.runtime.scoring import ReplyScorer
 from ruxi.runtime.streaming import TextStream
 
 _LONGEST_CONTEXT = 4096
@@ -55,6 +56,7 @@ class TorchEngine:
         special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         self._end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
         self._reader = Reader(model, uses_media=self.uses_media)
+        self._scorer = ReplyScorer(model, self._reader)
         self._kept: Reading | None = None
         self._lock = threading.Lock()
 
@@ -112,30 +114,9 @@ class TorchEngine:
         # After any other exception the cache may hold half a token.
         self._keep(reading)
 
-    @torch.inference_mode()
     def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
-        """Natural log-probability of each marked token, see `Engine`.
-
-        Prompts that share their beginning with the one before are read from there on.
-        """
-        found = []
-        reading: Reading | None = None
-        for prompt in prompts:
-            marked = [index for index, wanted in enumerate(prompt.loss_mask) if wanted and index > 0]
-            if not marked:
-                found.append(np.zeros(0, dtype=np.float32))
-                continue
-            turns = sorted({prompt.turn_ids[index] for index in marked})
-            reading, hidden = self._reader.read_prompt(
-                prompt, media, guided_turns=turns, kept=reading, reread_from=marked[0] - 1
-            )
-            first_read = len(prompt.input_ids) - len(hidden)
-            before = torch.tensor(marked, device=hidden.device) - 1 - first_read
-            logits = self.model.logits(hidden[before]).float()
-            targets = torch.tensor([prompt.input_ids[index] for index in marked], device=hidden.device)
-            chosen = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0]
-            found.append(chosen.cpu().numpy())
-        return found
+        """Natural log-probability of each marked token, see `Engine` and `ruxi.runtime.scoring`."""
+        return self._scorer.score(prompts, media)
 
     @torch.inference_mode()
     def _open(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, torch.Tensor]:

@@ -1,0 +1,177 @@
+"""Log-likelihoods of replies, with what they share computed once.
+
+Candidate replies to one dialogue differ in their last turn only. Their common context is read once; its keys and
+values are then lent to the candidates, several at a time, sorted by length so that little is padded. Dialogues that
+share a beginning (the persona, in most cases) go on from one another's cache. Sharing changes a number by no more than
+rounding; the same prompts in the same order give the same numbers to the bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from ruxi.errors import EngineError
+from ruxi.model import RolePlayForCausalLM
+from ruxi.prompt import Prompt
+from ruxi.runtime.protocol import Media
+from ruxi.runtime.reading import Reader, Reading
+
+Scores = npt.NDArray[np.float32]
+
+_LOGITS_AT_ONCE = 256
+_NONE: Scores = np.zeros(0, np.float32)
+
+
+class ReplyScorer:
+    """Scores the tokens that `Prompt.loss_mask` marks.
+
+    Args:
+        model: The model.
+        reader: Reads prompts, with their media and guidance.
+        batch_tokens: Tokens of candidates in one forward pass, padding included.
+    """
+
+    def __init__(self, model: RolePlayForCausalLM, reader: Reader, *, batch_tokens: int = 512) -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._reader = reader
+        self._batch_tokens = batch_tokens
+
+    @torch.inference_mode()
+    def score(self, prompts: Sequence[Prompt], media: Media) -> list[Scores]:
+        """Natural log-probability of each marked token, one array a prompt.
+
+        Args:
+            prompts: What to score; those with the same context before the reply are scored together.
+            media: Features of their media.
+
+        Raises:
+            EngineError: The first token of a prompt is marked: nothing predicts it.
+        """
+        groups: dict[object, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            cut = _first_marked(prompt)
+            if cut is not None:
+                context = (prompt.input_ids[:cut], prompt.turn_ids[:cut], prompt.emotion, _slots(prompt))
+                groups.setdefault(context, []).append(index)
+        scores = [_NONE] * len(prompts)
+        reading: Reading | None = None
+        for members in groups.values():
+            together = [prompts[index] for index in members]
+            if len(members) > 1 and all(len(_marked_turns(prompt)) == 1 for prompt in together):
+                reading, found = self._score_candidates(together, media, reading)
+                for index, values in zip(members, found, strict=True):
+                    scores[index] = values
+            else:
+                for index in members:
+                    reading, scores[index] = self._score_one(prompts[index], media, reading)
+        return scores
+
+    def _score_one(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, Scores]:
+        marked = [index for index, wanted in enumerate(prompt.loss_mask) if wanted]
+        reading, hidden = self._reader.read_prompt(
+            prompt, media, guided_turns=_marked_turns(prompt), kept=kept, reread_from=marked[0] - 1
+        )
+        first_read = len(prompt.input_ids) - len(hidden)
+        before = torch.tensor(marked, device=hidden.device) - 1 - first_read
+        return reading, self._token_scores(hidden[before], torch.tensor([prompt.input_ids[i] for i in marked]))
+
+    def _score_candidates(
+        self, prompts: list[Prompt], media: Media, kept: Reading | None
+    ) -> tuple[Reading, list[Scores]]:
+        cut = prompts[0].loss_mask.index(True)
+        reading, hidden = self._reader.read_prompt(
+            _up_to(prompts[0], cut), media, guided_turns=_marked_turns(prompts[0]), kept=kept
+        )
+        firsts = torch.tensor([prompt.input_ids[cut] for prompt in prompts])
+        first = self._token_scores(hidden[-1:].expand(len(prompts), -1), firsts)
+        scores = [_NONE] * len(prompts)
+        for batch in self._batches([len(prompt.input_ids) - cut for prompt in prompts]):
+            found = self._score_batch([prompts[index] for index in batch], cut, reading)
+            for index, values in zip(batch, found, strict=True):
+                scores[index] = np.concatenate([first[index : index + 1], values])
+        return reading, scores
+
+    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
+        """Indices by length, as many together as fit `batch_tokens` when padded to the longest."""
+        batch: list[int] = []
+        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+            if batch and lengths[batch[0]] * (len(batch) + 1) > self._batch_tokens:
+                yield batch
+                batch = []
+            batch.append(index)
+        yield batch
+
+    def _score_batch(self, prompts: list[Prompt], cut: int, reading: Reading) -> list[Scores]:
+        """Scores of all marked tokens but the first, which the context predicts."""
+        size, longest = len(prompts), max(len(prompt.input_ids) for prompt in prompts) - cut
+        ids = torch.zeros(size, longest, dtype=torch.long)
+        turns, targets = torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            length = len(prompt.input_ids) - cut
+            ids[row, :length] = torch.tensor(prompt.input_ids[cut:])
+            turns[row, :length] = torch.tensor(prompt.turn_ids[cut:])
+            targets[row, :length] = torch.tensor(prompt.loss_mask[cut:])
+        device = self._device
+        rows = torch.zeros(size, dtype=torch.long, device=device)
+        # Padding stands on the right, where causal attention keeps it out of sight.
+        hidden = self._model.decode(
+            ids.to(device),
+            turn_ids=turns.to(device),
+            streams={name: stream.select_rows(rows) for name, stream in reading.streams.items()},
+            past_key_values=_lent(reading.cache, size),
+            use_cache=True,
+        )["last_hidden_state"]
+        wanted = targets[:, 1:]
+        flat = self._token_scores(hidden[:, :-1][wanted.to(device)], ids[:, 1:][wanted])
+        return np.split(flat, np.cumsum(wanted.sum(dim=1).numpy())[:-1])
+
+    def _token_scores(self, hidden: Tensor, tokens: Tensor) -> Scores:
+        """Log-probabilities of tokens `[n]` after hidden states `[n, d]`, a piece at a time: vocabularies are wide."""
+        pieces = [_NONE]
+        for states, wanted in zip(hidden.split(_LOGITS_AT_ONCE), tokens.split(_LOGITS_AT_ONCE), strict=True):
+            logits = self._model.logits(states).float()
+            chosen = logits.gather(1, wanted.to(logits.device)[:, None])[:, 0]
+            pieces.append((chosen - logits.logsumexp(dim=-1)).cpu().numpy())
+        return np.concatenate(pieces)
+
+
+def _first_marked(prompt: Prompt) -> int | None:
+    """Where the context ends and the marked tokens begin; None when no token is marked."""
+    first = next((index for index, marked in enumerate(prompt.loss_mask) if marked), None)
+    if first == 0:
+        raise EngineError(
+            "the first token of a prompt cannot be scored: nothing stands before it", remedy="Mark later ones."
+        )
+    return first
+
+
+def _marked_turns(prompt: Prompt) -> list[int]:
+    return sorted({turn for turn, marked in zip(prompt.turn_ids, prompt.loss_mask, strict=True) if marked})
+
+
+def _up_to(prompt: Prompt, end: int) -> Prompt:
+    ids, turns, mask = prompt.input_ids[:end], prompt.turn_ids[:end], prompt.loss_mask[:end]
+    return replace(prompt, input_ids=ids, turn_ids=turns, loss_mask=mask)
+
+
+def _slots(prompt: Prompt) -> tuple[tuple[str, str, int], ...]:
+    return tuple((slot.kind, slot.media, slot.turn) for slot in prompt.slots)
+
+
+def _lent(cache: Cache, rows: int) -> Cache:
+    """The cache for several rows, without copying it; what is added to it leaves the original as it is."""
+    lent = copy.copy(cache)
+    lent.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in lent.layers:
+        layer.keys = layer.keys.expand(rows, -1, -1, -1)
+        layer.values = layer.values.expand(rows, -1, -1, -1)
+    return lent
