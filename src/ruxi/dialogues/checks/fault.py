@@ -71,13 +71,13 @@ class Checked:
     Attributes:
         row: Number of the record, from 0 in reading order.
         dialogue: What it says.
-        words: Its written words in lower case, computed once for every check that compares texts; a character of
-            a script without spaces counts as a word.
+        turn_words: The written words of each turn in lower case, computed once for every check that compares texts;
+            a character of a script without spaces counts as a word.
     """
 
     row: int
     dialogue: Dialogue
-    words: list[str]
+    turn_words: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def fix(report: Report, out: Path, also: Collection[str] = ()) -> Fixed:
     )
     with writer:
         result = Fixed(out)
-        staging = writer.media.root.parent
+        staging = writer.folder
         with files.writing(staging / REJECTED_NAME) as rejected:
             pass_ = _Pass(report, source, writer, set(also), result, rejected)
             pass_.run()
@@ -175,12 +175,10 @@ class _Pass:
                     if part.media in self._source.media:
                         self._writer.add_medium(self._source.media.path(part.media))
                     self._copied.add(part.media)
-        try:
-            self._writer.add(dialogue)
-        except DataError:
-            # A repair made this id (a number became text, a missing one was made up) and it is taken.
-            renamed = dialogue.model_copy(update={"id": f"{dialogue.id}~{record.file.name}:{record.line}"})
-            self._writer.add(renamed)
+        if self._writer.has(dialogue.id):
+            # A repair made this id (a number became text, a missing one was made up), and it is taken.
+            dialogue = dialogue.model_copy(update={"id": f"{dialogue.id}~{record.file.name}:{record.line}"})
+        self._writer.add(dialogue)
         self._result.kept += 1
 
     def _reject(self, record: StoredRecord, data: Any, check: str, reason: str) -> None:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from ruxi.dialogues.checks.fault import Checked, Fault
 from ruxi.dialogues.checks.scratch import Scratch
-from ruxi.dialogues.words import words_of
 
 
 class IdentityCheck:
@@ -73,7 +72,7 @@ class IdentityCheck:
 
 def _digest(record: Checked) -> bytes:
     content = [
-        (turn.speaker, " ".join(words_of(turn.text)) or turn.text, [part.media for part in turn.parts if part.media])
-        for turn in record.dialogue.turns
+        (turn.speaker, " ".join(words) or turn.text, [part.media for part in turn.parts if part.media])
+        for turn, words in zip(record.dialogue.turns, record.turn_words, strict=True)
     ]
     return hashlib.blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -12,13 +12,13 @@ from typing import ClassVar
 from ruxi.dialogues.checks.fault import Checked, Fault
 from ruxi.dialogues.checks.near_duplicates import LEAK_REMEDY, SPLITS
 from ruxi.dialogues.checks.scratch import Scratch
-from ruxi.dialogues.words import words_of
 
 _LONG = 20
 """Words from which the same passage in two splits is no coincidence."""
 _QUERY = """
 SELECT seen.kind, seen.name, seen.rank, seen.row, seen.turn, best.rank, best.row FROM seen JOIN
-    (SELECT kind, digest, max(rank) AS rank, row FROM seen GROUP BY kind, digest HAVING count(DISTINCT rank) > 1) AS best
+    (SELECT kind, digest, max(rank) AS rank, row FROM seen
+     GROUP BY kind, digest HAVING count(DISTINCT rank) > 1) AS best
 ON seen.kind = best.kind AND seen.digest = best.digest AND seen.rank < best.rank
 ORDER BY seen.kind, seen.digest, seen.rank, seen.row
 """
@@ -84,7 +84,7 @@ class LeakageCheck:
             for part in turn.parts:
                 if part.media is not None:
                     yield "medium", bytes.fromhex(part.media), index, f"the same {part.kind} {part.media[:12]}"
-            words = words_of(turn.text) if len(turn.text) >= _LONG else ()
+            words = record.turn_words[index]
             if len(words) >= _LONG:
                 yield "passage", _digest(" ".join(words)), index, "the same words in a turn"
         if record.dialogue.group is not None:

@@ -88,7 +88,8 @@ class Signatures:
 
 def shingles_of(words: list[str]) -> npt.NDArray[np.uint32]:
     """One 32-bit hash for every sequence of three words, uint32 `[len(words) - 2]`."""
-    hashes = np.fromiter((crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint32, len(words))
+    encoded = "\n".join(words).encode("utf-8", "surrogatepass").split(b"\n")
+    hashes = np.fromiter(map(crc32, encoded), np.uint32, len(words))
     windows = np.lib.stride_tricks.sliding_window_view(hashes, min(_SHINGLE, len(hashes)))
     mixed = np.zeros(len(windows), dtype=np.uint32)
     for column in windows.T:

@@ -37,7 +37,7 @@ class NearDuplicatesCheck:
 
     def look(self, record: Checked) -> Iterable[Fault]:
         """Remember the dialogue's signature."""
-        if self._signatures.add(record.row, record.words):
+        if self._signatures.add(record.row, [word for words in record.turn_words for word in words]):
             split = record.dialogue.split
             self._ranks.append(SPLITS.index(split) if split else -1)
         return ()

@@ -15,7 +15,7 @@ from ruxi.dialogues.checks.settings import DATASET, CheckSettings
 from ruxi.dialogues.checks.unreadable import faults_of_record, json_of
 from ruxi.dialogues.shards import shards_of
 from ruxi.dialogues.store import INFO_FILE, DatasetInfo, DialogueSet, StoredRecord
-from ruxi.dialogues.words import words_of_all
+from ruxi.dialogues.words import words_of
 from ruxi.errors import DataError
 from ruxi.files import sha256_of
 
@@ -59,8 +59,7 @@ def _look(dataset: DialogueSet, settings: CheckSettings, scratch: Scratch, on_pr
         if record.dialogue is None:
             found += (replace(fault, row=row) for fault in faults_of_record(record))
         else:
-            words = words_of_all(turn.text for turn in record.dialogue.turns)
-            checked = Checked(row, record.dialogue, words)
+            checked = Checked(row, record.dialogue, [words_of(turn.text) for turn in record.dialogue.turns])
             for one in checks:
                 found += (replace(fault, row=row) for fault in one.look(checked))
         rows = row + 1

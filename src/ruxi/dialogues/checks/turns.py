@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from ruxi.dialogues.checks.fault import Checked, Fault
 from ruxi.dialogues.schema import Part, Turn
-from ruxi.dialogues.words import words_of
 
 _LOOP = 3
 _LONG = 4
@@ -52,7 +51,7 @@ class TurnsCheck:
                         part=number,
                         repair="drop_part",
                     )
-            if index and _same(turns[index - 1], turn):
+            if index and _same(turns[index - 1], turn, record.turn_words[index]):
                 yield Fault(
                     self.name,
                     "warning",
@@ -61,19 +60,19 @@ class TurnsCheck:
                     turn=index,
                     repair="drop_turn",
                 )
-        yield from self._loops(turns)
+        yield from self._loops(turns, record.turn_words)
 
     def finish(self) -> Iterable[Fault]:
         """Nothing: every fault of a turn shows in its own dialogue."""
         return ()
 
-    def _loops(self, turns: list[Turn]) -> Iterable[Fault]:
+    def _loops(self, turns: list[Turn], turn_words: list[list[str]]) -> Iterable[Fault]:
         said: dict[tuple[str, str], list[int]] = {}
         for index, turn in enumerate(turns):
-            if len(turn.text) > 2 * _LONG:
+            if len(turn_words[index]) >= _LONG:
                 said.setdefault((turn.speaker, turn.text.strip()), []).append(index)
-        for (speaker, text), places in said.items():
-            if len(places) >= _LOOP and len(words_of(text)) >= _LONG:
+        for (speaker, _), places in said.items():
+            if len(places) >= _LOOP:
                 yield Fault(
                     self.name,
                     "hint",
@@ -92,7 +91,7 @@ def _is_empty(turn: Turn) -> bool:
     return all(_says_nothing(part) for part in turn.parts) and not turn.action
 
 
-def _same(before: Turn, turn: Turn) -> bool:
+def _same(before: Turn, turn: Turn, words: list[str]) -> bool:
     if before.speaker != turn.speaker or before.text.strip() != turn.text.strip():
         return False
     media = [part.media for part in turn.parts if part.media]
@@ -101,7 +100,7 @@ def _same(before: Turn, turn: Turn) -> bool:
     # The same words at another time are spoken twice; the same record twice has the same times or none.
     if turn.start is not None and turn.start != before.start:
         return False
-    return bool(media) or len(words_of(turn.text)) >= _LONG
+    return bool(media) or len(words) >= _LONG
 
 
 def _short(turn: Turn) -> str:
