@@ -23,6 +23,7 @@ Spec = Literal["v2", "v3"]
 SPECS: Mapping[Spec, tuple[str, str]] = {"v2": ("chara_card_v2", "2.0"), "v3": ("chara_card_v3", "3.0")}
 V1_FIELDS = ("name", "description", "personality", "scenario", "first_mes", "mes_example")
 MAX_DEPTH = 100
+_OTHER_PICTURES = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ def read(data: bytes) -> Source:
     Raises:
         CardFaults: It holds no card that can be read.
     """
+    for start, kind in _OTHER_PICTURES.items():
+        if data.startswith(start):
+            raise CardFaults([Finding("", f"a {kind} picture", "Cards are PNG or JSON files.")])
     if not data.startswith(png.SIGNATURE):
         return Source(*unwrap(parse(data)))
     chunks = png.read_chunks(data)
@@ -143,7 +147,7 @@ def unwrap(document: Any) -> tuple[dict[str, Any], Envelope]:
     spec = document.get("spec")
     if spec is None and not isinstance(document.get("data"), dict):
         return _unwrap_v1(document)
-    if spec is not None and spec not in {name for name, _ in SPECS.values()}:
+    if spec is not None and spec not in [name for name, _ in SPECS.values()]:
         what = "a lorebook, not a character" if spec == "lorebook_v3" else f"is {shortened(spec)}"
         raise CardFaults([Finding("spec", what, "Known: 'chara_card_v2', 'chara_card_v3'.")])
     data = document.get("data")
