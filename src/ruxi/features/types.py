@@ -23,6 +23,7 @@ class FeatureSequence:
         text: The transcript, for speech; None otherwise.
         words: The transcript's words, in seconds from the medium's own start.
         language: BCP 47 code of the speech; None otherwise.
+        language_probability: How likely that language is, between 0 and 1; None without speech.
     """
 
     values: npt.NDArray[np.float16]
@@ -31,6 +32,7 @@ class FeatureSequence:
     text: str | None = None
     words: tuple[Word, ...] = ()
     language: str | None = None
+    language_probability: float | None = None
 
 
 @runtime_checkable
