@@ -81,6 +81,16 @@ def mmrole(folder: Path) -> Path:
     return folder
 
 
+def mmrole_bench(folder: Path) -> Path:
+    request = "\n\n\nPlease respond to the following words of Thor about the image in English using the tone of Loki:\n"
+    item = {"id": "Loki_1_1", "split": "in", "type": "inter-role", "role": "Loki", "other_role": "Thor"}
+    write_lines(
+        folder / "test.jsonl", [{**item, "image": "a/1.png", "prompt": f"Be Loki.{request}Look!", "gold": "No."}]
+    )
+    write(folder / "profiles/in-distribution/profiles.json", json.dumps({"Loki": "A trickster."}))
+    return folder
+
+
 def wesnoth(folder: Path) -> Path:
     def line(speaker: str, text: str, event: int = 0, **fields: Any) -> dict[str, Any]:
         where = {"campaign": "Dead_Water", "scenario": "Invasion!", "file": "a/01_Invasion.cfg", "event": event}
@@ -475,6 +485,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "librispeech": librispeech,
     "meld": meld,
     "mmrole": mmrole,
+    "mmrole-bench": mmrole_bench,
     "openai": openai,
     "persona-chat": persona_chat,
     "ravdess": ravdess,

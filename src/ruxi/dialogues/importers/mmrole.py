@@ -124,13 +124,15 @@ class MMRoleImporter(Importer):
         )
 
     def _picture(self, record: _Record, context: ImportContext, path: Path, number: int) -> Part:
-        image = record.image or ""
+        place = f"Place: {record.place_info}." if record.place_info else ""
+        return self._image_part(record.image or "", [record.role_info, place, record.scene_info], context, path, number)
+
+    def _image_part(self, image: str, notes: list[str], context: ImportContext, path: Path, number: int) -> Part:
         name, root = f"images/{image}", None
         if image.startswith("COCO/") and self.options.coco is not None:
             name, root = image.removeprefix("COCO/"), self.options.coco
         sha256 = context.medium(name, "image", file=path, line=number, root=root)
-        said = [record.role_info, f"Place: {record.place_info}." if record.place_info else "", record.scene_info]
-        caption = " ".join(words.strip() for words in said if words.strip())
+        caption = " ".join(words.strip() for words in notes if words.strip())
         return Part(kind="image", media=sha256, name=image, text=caption or None)
 
     def _held_out(self, folder: Path) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -64,7 +65,8 @@ def import_dataset(
     Raises:
         DataError: The source is not of this kind, or nothing in it could be used. Nothing is written then.
     """
-    source, started = Path(source).absolute(), time.monotonic()
+    # Without '..' in it, names in the data can be checked against it.
+    source, started = Path(os.path.abspath(source)), time.monotonic()
     report = ImportReport()
     writer = DatasetWriter(
         out,
