@@ -1,12 +1,13 @@
 """Hugging Face `datasets`: a folder of Parquet files that `load_dataset` opens, with everything in it.
 
 The columns are for other tools: `messages` with role, name and content, and the media as `images`, `audios` and
-`videos`, which the Hub shows. The column `ruxi` holds each dialogue whole, and `characters/` the cards, so that a
-round trip loses nothing.
+`videos`, which the Hub shows (sounds are bytes until the column is cast to decode them). The column `ruxi` holds each
+dialogue whole, and `characters/` the cards, so that a round trip loses nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -93,7 +94,7 @@ class _Table:
                 "licence": text,
                 "messages": List({"role": text, "name": text, "content": text}),
                 "images": List(Image()),
-                "audios": List(Audio()),
+                "audios": List(Audio(decode=False)),
                 "videos": List(medium),
                 "ruxi": text,
             }
@@ -126,8 +127,10 @@ class _Table:
 
 
 def _readme(data: DialogueSet) -> str:
+    info = data.info
     return (
-        f"# {data.info.name}\n\n{data.info.description or ''}\n\nSource: {data.info.source or 'unknown'}. "
-        f"Licence: {data.info.licence or 'unknown'}.\n\nWritten by Ruxi. The column `ruxi` holds each dialogue whole; "
-        "`ruxi data import huggingface` reads it back with its media and the cards in `characters/`.\n"
+        f"---\npretty_name: {json.dumps(info.name)}\n---\n\n# {info.name}\n\n{info.description or ''}\n\n"
+        f"Source: {info.source or 'unknown'}. Licence: {info.licence or 'unknown'}.\n\n"
+        "Written by Ruxi. The column `ruxi` holds each dialogue whole; `ruxi data import huggingface` reads it back "
+        "with its media and the cards in `characters/`.\n"
     )

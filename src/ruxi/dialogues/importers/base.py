@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
 MediumKind = Literal["image", "audio", "video"]
 ProblemKind = Literal[
-    "unreadable", "empty", "missing medium", "broken medium", "duplicate id", "unknown label", "not representable"
+    "unreadable",
+    "empty",
+    "missing medium",
+    "broken medium",
+    "missing character",
+    "duplicate id",
+    "unknown label",
+    "not representable",
 ]
 _EXAMPLES = 3
 
@@ -196,8 +203,11 @@ class ImportContext:
             if "\0" in candidate or len(candidate) > 1000:
                 return None
             path = Path(os.path.normpath(root / candidate))
-            if path.is_relative_to(root) and path.is_file():
-                return path
+            try:
+                if path.is_relative_to(root) and path.is_file():
+                    return path
+            except OSError:  # No file system has such a name.
+                return None
         return None
 
     def medium(

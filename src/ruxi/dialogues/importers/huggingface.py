@@ -120,7 +120,11 @@ class HuggingFaceImporter(Importer):
             card = character_path(root, member.character)
             if context.character_id(member.character) is None and card.is_file():
                 context.character(member.character, Character.load(card))
-            member.character = context.character_id(member.character)
+            known = context.character_id(member.character)
+            if known is None and context.once(f"card {member.character}"):
+                problem, remedy = f"there is no card {member.character!r}", "Put it into characters/."
+                context.problem("missing character", problem, file=path, line=number, remedy=remedy)
+            member.character = known
         return dialogue
 
 

@@ -74,7 +74,7 @@ class SillyTavernImporter(Importer):
     ) -> Dialogue:
         own = header.chat_metadata.get("ruxi")
         if isinstance(own, dict):
-            return _restored(own, messages, path, context)
+            return self._restored(own, messages, path, context)
         cast: dict[str, CastMember] = {}
         turns = []
         for number, line in messages:
@@ -104,6 +104,37 @@ class SillyTavernImporter(Importer):
                 return context.character(name, Character.load(path))
         return None
 
+    def _restored(
+        self, own: dict[str, Any], messages: list[tuple[int, _Line]], path: Path, context: ImportContext
+    ) -> Dialogue:
+        """A dialogue that Ruxi exported: its turns stand beside the words, which may have been edited since."""
+        turns = []
+        for number, line in messages:
+            kept = line.extra.get("ruxi")
+            if not isinstance(kept, dict):
+                turns.append(_turn(line.name or "Unknown", line, path, number, context))
+                continue
+            turn = Turn.model_validate(kept)
+            names = iter(_files(line.extra))
+            for part in turn.parts:
+                if part.media is not None and part.kind != "text":
+                    name = next(names, None)
+                    part.media = context.medium(name, part.kind, file=path, line=number) if name else None
+            if turn.text != line.mes:
+                others = [part for part in turn.parts if part.kind != "text"]
+                turn.parts = [*others, Part(kind="text", text=line.mes or "")]
+            turns.append(turn)
+        dialogue = Dialogue.model_validate({**own, "turns": turns})
+        for member in dialogue.cast:
+            if member.character is not None:
+                card = self._card(member.character, context)
+                if card is None and context.once(f"card {member.character}"):
+                    problem = f"there is no card {member.character!r}"
+                    remedy = "Put it into characters/."
+                    context.problem("missing character", problem, file=path, line=1, remedy=remedy)
+                member.character = card
+        return dialogue
+
 
 def _turn(speaker: str, line: _Line, path: Path, number: int, context: ImportContext) -> Turn:
     parts = [
@@ -128,24 +159,3 @@ def _files(extra: dict[str, Any], kind: str | None = None) -> list[str]:
     ]
     image = extra.get("image")
     return found or ([image] if isinstance(image, str) and image else [])
-
-
-def _restored(own: dict[str, Any], messages: list[tuple[int, _Line]], path: Path, context: ImportContext) -> Dialogue:
-    """A dialogue that Ruxi exported: its turns stand beside the words, which may have been edited since."""
-    turns = []
-    for number, line in messages:
-        kept = line.extra.get("ruxi")
-        if not isinstance(kept, dict):
-            turns.append(_turn(line.name or "Unknown", line, path, number, context))
-            continue
-        turn = Turn.model_validate(kept)
-        names = iter(_files(line.extra))
-        for part in turn.parts:
-            if part.media is not None and part.kind != "text":
-                name = next(names, None)
-                part.media = context.medium(name, part.kind, file=path, line=number) if name else None
-        if turn.text != line.mes:
-            others = [part for part in turn.parts if part.kind != "text"]
-            turn.parts = [*others, Part(kind="text", text=line.mes or "")]
-        turns.append(turn)
-    return Dialogue.model_validate({**own, "turns": turns})

@@ -42,6 +42,7 @@ _SPACE = re.compile(r"[ \t\r]*")
 _TAG = re.compile(r"\[(/?)\+?([\w-]+)\]")
 _DEFINE = re.compile(r"#define[ \t]+(\S+)[^\n]*")
 _KEY = re.compile(r"([A-Za-z_][\w,. ]*?)[ \t]*=")
+_TAG_LINE = re.compile(r"\n\s*\[/?\w+\]\s*\n")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _PLAIN = re.compile(r'[^"\n+#{<]+|[+#<]')
 
@@ -177,6 +178,8 @@ class _Reader:
                 continue
             break
         self.position = min(end + 1, len(self.text))
+        if _TAG_LINE.search(self.text, start, end):
+            self.faults.append((line, "a text has WML tags in it: a quotation mark is missing or one too many"))
         return self.text[start:end].replace('""', '"')
 
     def _until(self, ending: str, line: int) -> str:
