@@ -11,8 +11,8 @@ test: .venv/weights
 	$(BIN)/pytest
 
 lint: .venv/installed
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/mypy --strict src/ruxi
 	$(BIN)/lint-imports
 

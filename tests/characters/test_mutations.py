@@ -17,7 +17,7 @@ from ruxi.characters.checks import check, losses
 from ruxi.characters.library import locate
 from ruxi.errors import CardError
 
-_ROUNDS = 150
+_ROUNDS = 80
 _JUNK: tuple[Any, ...] = (
     None,
     True,

@@ -58,3 +58,10 @@ def test_languages_that_are_missing_or_malformed_are_errors() -> None:
             card(malformed).in_language("zh")
     with pytest.raises(CardError, match=r"extensions.ruxi: is text"):
         _ = Character(name="A", extensions={"ruxi": "x"}).languages
+
+
+def test_names_of_strangers_cannot_steer_a_terminal() -> None:
+    hostile = Character(name="A\x1b[2J\nruxi: all is well", extensions={"ruxi": {"translations": {"\n\x1b": 1}}})
+    for attempt in (lambda: hostile.to_png(), lambda: hostile.in_language("fr")):
+        with pytest.raises(CardError, match=r"\AA\\x1b\[2J\\nruxi: all is well: [^\n\x1b]+\Z"):
+            attempt()

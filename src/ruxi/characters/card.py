@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from ruxi import files
 from ruxi.characters import formats, library, png, translations
 from ruxi.characters.examples import Turn, parse_examples
-from ruxi.characters.faults import CardFaults, findings_of
+from ruxi.characters.faults import CardFaults, findings_of, one_line
 from ruxi.characters.fields import CardRecord, Extensions, Number, Text, Texts
 from ruxi.characters.formats import Envelope, Spec
 from ruxi.characters.lorebook import Lorebook
@@ -183,7 +183,9 @@ class Character(CardRecord):
         """
         if self._portrait is None:
             raise CardError(
-                "a PNG card needs a portrait", where=self.call_name, remedy="Set `portrait` to a PNG file's bytes."
+                "a PNG card needs a portrait",
+                where=one_line(self.call_name),
+                remedy="Set `portrait` to a PNG file's bytes.",
             )
         texts = {"chara": self._json("v2").encode("utf-8")}
         if spec == "v3":
@@ -246,7 +248,7 @@ class Character(CardRecord):
         if code is None:
             raise CardError(
                 f"has no texts in {language!r}",
-                where=self.call_name,
+                where=one_line(self.call_name),
                 remedy=f"Languages of this card: {', '.join(languages) or 'not stated'}.",
             )
         if code == translations.own_language(self.extensions):
@@ -278,6 +280,6 @@ class Character(CardRecord):
             text.encode("utf-8")
         except (TypeError, ValueError) as error:
             raise CardError(
-                f"cannot be written as JSON ({error})", where=self.call_name, remedy="Correct its extensions."
+                f"cannot be written as JSON ({error})", where=one_line(self.call_name), remedy="Correct its extensions."
             ) from error
         return text

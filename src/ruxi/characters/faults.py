@@ -66,7 +66,7 @@ class CardFaults(Exception):  # noqa: N818 - caught within this room and turned 
             shown.append(f"and {hidden} more")
         remedies = dict.fromkeys(finding.remedy for finding in self.findings)
         remedy = next(iter(remedies)) if len(remedies) == 1 else "`ruxi card check` tells what to do about each."
-        return CardError(printable("; ".join(shown)), where=where, remedy=remedy)
+        return CardError(one_line("; ".join(shown)), where=one_line(where), remedy=remedy)
 
 
 def kind_of(value: Any) -> str:
@@ -84,6 +84,11 @@ def printable(text: str) -> str:
     r"""Make characters visible that would steer a terminal: `\x1b` for an escape."""
     text = text.replace("\r\n", "\n")
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(text: str) -> str:
+    """The same for a message, which must stay on its line."""
+    return printable(text).replace("\n", "\\n")
 
 
 def findings_of(error: ValidationError, prefix: str) -> list[Finding]:
