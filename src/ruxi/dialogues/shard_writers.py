@@ -11,8 +11,10 @@ from pydantic_core import from_json
 from ruxi.dialogues.shards import pyarrow, zstandard
 from ruxi.errors import DataError
 
-_BLOCK = 256
-"""Dialogues in one Zstandard frame or Parquet row group: what a random read has to unpack."""
+_FRAME = 64
+"""Dialogues in one Zstandard frame: what a random read has to unpack."""
+_ROW_GROUP = 256
+"""Dialogues in one Parquet row group; smaller ones would make the file's directory large."""
 
 
 class ShardWriter(Protocol):
@@ -95,7 +97,7 @@ class FrameShard:
         self._lines.append(line + b"\n")
         self._offset += len(line) + 1
         self.count += 1
-        if len(self._lines) >= _BLOCK:
+        if len(self._lines) >= _FRAME:
             self._flush()
         return position
 
@@ -135,7 +137,7 @@ class ParquetShard:
         position = self._group, len(self._rows)
         self._rows.append({"id": identifier, "dialogue": line.decode()})
         self.count += 1
-        if len(self._rows) >= _BLOCK:
+        if len(self._rows) >= _ROW_GROUP:
             self._flush()
         return position
 
