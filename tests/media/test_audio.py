@@ -266,12 +266,6 @@ def test_an_mp4_that_points_to_another_file_reads_it_not(tmp_path: Path) -> None
     assert opened.duration <= own.duration
 
 
-def test_a_compressed_index_is_refused() -> None:
-    data = sample("aac.m4a").replace(b"udta", b"cmov").replace(b"meta", b"dcom")
-    with pytest.raises(MediaError, match="compressed index"):
-        open_audio(data)
-
-
 @pytest.mark.real_data
 def test_real_speech_is_what_libsndfile_reads(real_data: Path) -> None:
     paths = (

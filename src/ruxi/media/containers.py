@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ruxi.errors import MediaError
 from ruxi.media.limits import Limits, check
+from ruxi.media.mp4 import check_tables
 from ruxi.media.sniff import AAC, MP3, Format
 from ruxi.media.sources import Original
 
@@ -34,6 +35,7 @@ _VIDEO_DECODERS = frozenset({
     "av1", "h263", "h264", "hevc", "libdav1d", "libvpx", "libvpx-vp9", "mjpeg", "mpeg4", "theora", "vp8", "vp9",
 })
 # fmt: on
+_DAMAGED = "Save or download it again."
 _MOST_STREAMS = 32
 _MOST_CHANNELS = 64
 _MOST_BLOCK_SAMPLES = 1_000_000
@@ -93,7 +95,8 @@ def opened(original: Original, format_: Format) -> Iterator[InputContainer]:
     import av
 
     where = original.source
-    _refuse_packed_header(original.data, format_, where)
+    if format_.decoder == "mov":
+        check_tables(original.data, where)
     options = {
         "protocol_whitelist": "none",
         "format_whitelist": format_.decoder,
@@ -106,10 +109,9 @@ def opened(original: Original, format_: Format) -> Iterator[InputContainer]:
             yield container
     # A damaged size makes FFmpeg ask for absurd memory, so its MemoryError comes first and counts as damage.
     except av.FFmpegError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise MediaError(
-            f"a damaged {format_.name} file ({reason.lower()})", where=where, remedy="Save or download it again."
-        ) from None
+        absurd = "a table in it claims absurd sizes"
+        reason = absurd if isinstance(error, MemoryError) else error.strerror or type(error).__name__
+        raise MediaError(f"a damaged {format_.name} file ({reason.lower()})", where=where, remedy=_DAMAGED) from None
     except MemoryError:
         raise MediaError("not enough memory to decode it", where=where, remedy="Give a smaller one.") from None
 
@@ -190,7 +192,7 @@ def _check_picture(stream: VideoStream, limits: Limits, where: str) -> None:
     context = stream.codec_context
     _check_decoder(context, _VIDEO_DECODERS, "picture", where)
     if not context.width or not context.height:
-        raise MediaError("the size of its frames cannot be read", where=where, remedy="Save or download it again.")
+        raise MediaError("the size of its frames cannot be read", where=where, remedy=_DAMAGED)
     what = f"its frame ({context.width} x {context.height})"
     check("frame_pixels", context.width * context.height, limits.frame_pixels, what=what, unit="pixels", where=where)
 
@@ -216,9 +218,3 @@ def _counted_seconds(
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     return end - start
-
-
-def _refuse_packed_header(data: bytes, format_: Format, where: str) -> None:
-    """Refuse an MP4 whose index is compressed (`cmov`): nobody writes it, and it unpacks to any size."""
-    if format_.decoder == "mov" and b"cmov" in data and b"dcom" in data:
-        raise MediaError("an MP4 file with a compressed index", where=where, remedy="Convert it to a plain MP4.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,14 @@ from ruxi.media.types import Image, Video
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 _MOST_THREADS = 4
 """Each decoder thread holds frames of its own."""
+_WORTH_A_JUMP = 0.5
+"""A key frame this many seconds ahead is worth leaving out the frames before it."""
+_INDEX_SLACK = 0.3
+"""An index counts in decoding order, which runs ahead of the screen by a few frames."""
 
 
 def open_video(
@@ -157,9 +163,14 @@ def _shown_at(
     moments: list[float], container: InputContainer, start: float, limits: Limits, where: str
 ) -> Iterator[VideoFrame]:
     """The frame that is on the screen at each moment: the last one that began before it."""
+    stream = picture_stream(container)
+    if stream is None:
+        return
+    keys = _key_times(container, stream, start)
     left = list(reversed(moments))
     shown: VideoFrame | None = None
-    for frame in _frames(container, limits, where):
+    reached = 0.0
+    for frame in _frames(container, stream, limits, where):
         time = frame.time - start if frame.time is not None else 0.0
         # Time stamps are rounded to the container's clock, often a thousandth of a second.
         while shown is not None and left and time > left[-1] + 0.0015:
@@ -168,18 +179,40 @@ def _shown_at(
         if not left:
             return
         shown = frame
+        key = bisect_right(keys, left[-1] - _INDEX_SLACK)
+        # Each jump leads further than the last one, whatever a wrong index says.
+        if key and keys[key - 1] > max(time, reached) + _WORTH_A_JUMP:
+            reached = keys[key - 1]
+            _jump(container, stream, reached + start)
     if shown is not None:
         yield from (shown for _ in left)
 
 
-def _frames(container: InputContainer, limits: Limits, where: str) -> Iterator[VideoFrame]:
+def _key_times(container: InputContainer, stream: VideoStream, start: float) -> list[float]:
+    """When frames come that need no other frame, in seconds; empty where the container has no index."""
+    import av
+
+    try:
+        # Matroska keeps its index at the end and reads it at the first jump.
+        _jump(container, stream, start + 1)
+        _jump(container, stream, start)
+    except av.FFmpegError:
+        return []
+    tick = float(stream.time_base or 0)
+    return sorted(entry.timestamp * tick - start for entry in stream.index_entries if entry.is_keyframe)
+
+
+def _jump(container: InputContainer, stream: VideoStream, time: float) -> None:
+    if stream.time_base:
+        container.seek(int(time / stream.time_base), stream=stream)
+
+
+def _frames(container: InputContainer, stream: VideoStream, limits: Limits, where: str) -> Iterator[VideoFrame]:
     """Decoded frames in order of time. Damaged packets are left out, as every player does."""
     import av
 
-    stream = picture_stream(container)
-    if stream is None:
-        return
-    stream.codec_context.options = decoder_options(limits.frame_pixels, threads=min(_MOST_THREADS, os.cpu_count() or 1))
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    stream.codec_context.options = decoder_options(limits.frame_pixels, threads)
     deadline = Deadline(limits, where)
     for packet in container.demux(stream):
         deadline.check()
