@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class FeatureCache:
         Returns:
             What was removed.
         """
-        wanted = None if keep is None else {_folder_name(extractor) for extractor in keep}
+        wanted = None if keep is None else {_folder_name(extractor.name, extractor.version) for extractor in keep}
         removed: list[_Entry] = []
         kept: list[_Entry] = []
         for folder in self._folders():
@@ -188,7 +189,7 @@ class FeatureCache:
     def _path(self, sha256: str, extractor: Extractor) -> Path:
         if not _SHA256.fullmatch(sha256):
             raise UsageError(f"{sha256[:80]!r} is not a SHA-256 digest", where="feature cache")
-        return self.root / _folder_name(extractor) / sha256[:2] / f"{sha256}{_ENDING}"
+        return self.root / _folder_name(extractor.name, extractor.version) / sha256[:2] / f"{sha256}{_ENDING}"
 
     def _read(self, path: Path) -> tuple[FeatureSequence, str] | None:
         """The features in a file and the view that they are of, or None if it is absent or damaged."""
@@ -211,10 +212,11 @@ class FeatureCache:
         return found, view
 
 
-def _folder_name(extractor: Extractor) -> str:
+@lru_cache
+def _folder_name(name: str, version: str) -> str:
     """A folder for one version of an extractor, readable and safe whatever its name."""
-    digest = files.sha256_of_bytes(f"{extractor.name}\0{extractor.version}".encode())[:12]
-    return f"{re.sub(r'[^A-Za-z0-9.]+', '_', extractor.name)[:60].lstrip('.')}-{digest}"
+    digest = files.sha256_of_bytes(f"{name}\0{version}".encode())[:12]
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '_', name)[:60].lstrip('.')}-{digest}"
 
 
 def _view(medium: Medium) -> str:
