@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ruxi.errors import MediaError
 from ruxi.files import sha256_of_bytes
-from ruxi.media import SAMPLE_RATE, Audio, Limits, open_audio
+from ruxi.media import SAMPLE_RATE, Audio, Limits, open_audio, open_medium
 from tests.media.samples import SOUNDS, encoded_sound, encoded_video, sample, tone, written
 
 
@@ -103,6 +103,18 @@ def test_the_sound_of_a_video_opens_as_a_sound() -> None:
     audio = open_audio(data)
     assert audio.duration == pytest.approx(3.0, abs=0.05)
     assert loudest_hertz(audio) == pytest.approx(440, abs=3)
+
+
+def test_a_cover_picture_makes_no_video() -> None:
+    picture = b"\0image/png\0\3\0" + sample("rgb.png")
+    tag = b"APIC" + struct.pack(">IH", len(picture), 0) + picture
+    size = len(tag)
+    data = b"ID3\3\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + tag + sample("lame.mp3")
+    with av.open(io.BytesIO(data)) as container:
+        assert len(container.streams.video) == 1
+    audio = open_medium(data)
+    assert audio.kind == "audio"
+    assert audio.duration == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_pause_in_the_time_stamps_is_silence() -> None:

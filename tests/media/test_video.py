@@ -198,6 +198,12 @@ def test_a_huge_frame_is_refused_before_decoding(tmp_path: Path, monkeypatch: py
     )
 
 
+def test_decoders_that_are_not_on_the_list_are_not_used() -> None:
+    words = r"its picture is coded as 'ffv1', which is not supported\. Convert it to H\.264"
+    with pytest.raises(MediaError, match=words):
+        open_video(encoded_video("matroska", "ffv1"))
+
+
 def test_frames_that_grow_on_the_way_are_held_to_the_limit_too() -> None:
     """The container says 64 x 48; from the second second on the coded pictures are 640 x 480."""
     buffer = io.BytesIO()
@@ -243,6 +249,7 @@ def test_limits(arguments: dict, limits: dict, words: str) -> None:
         ({"times": [-1.0]}, "-1 s lies outside"),
         ({"times": [float("nan")]}, "nan s lies outside"),
         ({"times": []}, "no time is given"),
+        ({"times": np.array([4.0])}, "4 s lies outside"),
         ({"frames_per_second": 0.0}, "frames_per_second: 0.0 frames a second"),
         ({"frames_per_second": float("inf")}, "inf frames a second"),
         ({"longest_side": 0}, "longest_side: 0 pixels"),

@@ -108,9 +108,10 @@ def opened(original: Original, format_: Format) -> Iterator[InputContainer]:
         ) as container:
             yield container
     # A damaged size makes FFmpeg ask for absurd memory, so its MemoryError comes first and counts as damage.
-    except av.FFmpegError as error:
-        absurd = "a table in it claims absurd sizes"
-        reason = absurd if isinstance(error, MemoryError) else error.strerror or type(error).__name__
+    # Time stamps beyond 64 bits end in an OverflowError of PyAV.
+    except (av.FFmpegError, OverflowError) as error:
+        absurd = isinstance(error, MemoryError | OverflowError)
+        reason = "a number in it is absurdly large" if absurd else getattr(error, "strerror", "") or "unknown error"
         raise MediaError(f"a damaged {format_.name} file ({reason.lower()})", where=where, remedy=_DAMAGED) from None
     except MemoryError:
         raise MediaError("not enough memory to decode it", where=where, remedy="Give a smaller one.") from None

@@ -6,7 +6,6 @@ The first frame of an animated picture is taken. Colour profiles are not applied
 from __future__ import annotations
 
 import io
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,8 +89,12 @@ def _turn_upright(image: PIL.Image.Image) -> None:
     """Apply the EXIF orientation; damaged metadata leaves the picture as it lies."""
     import PIL.ImageOps
 
-    with suppress(Exception):
+    try:
         PIL.ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:
+        return
 
 
 def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:

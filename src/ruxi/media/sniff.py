@@ -77,6 +77,7 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"ffconcat", "a playlist"),
 )
 
+_MOST_ID3_TAGS = 8
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _OPENABLE = {
     "image": "Give a PNG, JPEG, WebP, GIF, BMP or TIFF picture.",
@@ -146,14 +147,18 @@ def require(data: bytes, kind: Kind | None, where: str) -> Format:
 
 
 def _without_id3(data: bytes) -> bytes:
-    """What follows the ID3 tag (https://id3.org/id3v2.4.0-structure), which may precede MP3, AAC and FLAC."""
-    if data[:3] != b"ID3" or len(data) < 10:
-        return data[:64]
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    footer = 10 if data[5] & 0x10 else 0
-    return data[10 + size + footer :][:64].lstrip(b"\0") or b""
+    """The first bytes after ID3 tags (https://id3.org/id3v2.4.0-structure), which may precede MP3, AAC and FLAC."""
+    start = 0
+    for _ in range(_MOST_ID3_TAGS):
+        tag = data[start : start + 10]
+        if tag[:3] != b"ID3" or len(tag) < 10:
+            break
+        size = 0
+        for byte in tag[6:]:
+            size = size << 7 | byte & 0x7F
+        start += 10 + size + (10 if tag[5] & 0x10 else 0)
+    head = data[start : start + 64]
+    return head.lstrip(b"\0") if start else head
 
 
 def _of_brand(brand: bytes) -> Format | None:

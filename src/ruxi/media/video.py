@@ -126,13 +126,13 @@ def _moments(
     if times is None:
         return [index / frames_per_second for index in range(count)]
     wrong = [time for time in times if not 0 <= time <= seconds]
-    if wrong or not times:
+    if wrong or not count:
         raise UsageError(
             f"{wrong[0]:g} s lies outside the video" if wrong else "no time is given",
             where="times",
             remedy=f"Give times between 0 and {seconds:.3f} seconds.",
         )
-    return sorted(times)
+    return sorted(float(time) for time in times)
 
 
 def _pixels(
