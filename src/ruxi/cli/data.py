@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,7 +92,8 @@ def import_(
             progress=count,
         )
     if as_json:
-        typer.echo(json.dumps(_as_dict(report), ensure_ascii=False))
+        rate = round(report.dialogues / max(report.seconds, 1e-6), 1)
+        typer.echo(json.dumps(_as_dict(report) | {"dialogues_per_second": rate}, ensure_ascii=False))
     else:
         _print_report(report, out)
 
@@ -113,7 +113,7 @@ def export(
     with counter(f"{dataset} → {format}", hidden=as_json) as count:
         report = export_dataset(exporter, dataset, out, progress=count)
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        typer.echo(json.dumps(_as_dict(report), ensure_ascii=False))
         return
     typer.echo(f"{out}: {report.dialogues:,} dialogues, {report.media:,} media")
     if report.lost:
@@ -143,7 +143,11 @@ def stats(
         found = statistics(opened, progress=count)
     drawn = plot(found, plots, opened.info.name) if plots is not None else []
     if as_json:
-        shown = asdict(found) | {"name": opened.info.name, "licence": opened.info.licence, "plots": [*map(str, drawn)]}
+        shown = _as_dict(found) | {
+            "name": opened.info.name,
+            "licence": opened.info.licence,
+            "plots": [*map(str, drawn)],
+        }
         for name in ("turn_lengths", "turns_per_dialogue"):
             histogram = getattr(found, name)
             shown[name] = {"mean": histogram.mean, "longest": histogram.longest, "bins": dict(histogram.rows())}
@@ -176,7 +180,7 @@ def split(
     with counter(str(dataset), hidden=as_json) as count:
         report = split_dataset(dataset, splitter, folds=folds, progress=count)
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        typer.echo(json.dumps(_as_dict(report), ensure_ascii=False))
         return
     for name in ("train", "validation", "test"):
         keys = f" of {report.keys[name]:,} keys" if report.keys else ""
@@ -234,8 +238,12 @@ def counter(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.update(task, completed=count)
 
 
-def _as_dict(report: ImportReport) -> dict[str, Any]:
-    return {**asdict(report), "dialogues_per_second": round(report.dialogues / max(report.seconds, 1e-6), 1)}
+def _as_dict(report: object) -> dict[str, Any]:
+    # `dataclasses.asdict` cannot copy a Counter before Python 3.12.
+    from pydantic_core import to_jsonable_python
+
+    found: dict[str, Any] = to_jsonable_python(report)
+    return found
 
 
 def _print_report(report: ImportReport, out: Path) -> None:

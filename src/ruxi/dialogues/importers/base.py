@@ -198,7 +198,7 @@ class ImportContext:
 
     def locate(self, name: str, root: Path | None = None) -> Path | None:
         """The file of this name inside the source (or another root); None if the name leads out or to nothing."""
-        root = self.root if root is None else root.absolute()
+        root = self.root if root is None else Path(os.path.abspath(root))
         for candidate in (name, name.replace("\\", "/")):
             if "\0" in candidate or len(candidate) > 1000:
                 return None

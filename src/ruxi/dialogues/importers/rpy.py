@@ -95,6 +95,10 @@ def statements(text: str) -> tuple[list[Statement], list[tuple[int, str]]]:
     for line, indent, words in _logical_lines(text, faults):
         while open_blocks and open_blocks[-1].indent >= indent:
             open_blocks.pop()
+        if open_blocks and not open_blocks[-1].text.endswith(":") and not _in_python(open_blocks):
+            faults.append((line, "indented below a line that opens no block"))
+            while open_blocks and not open_blocks[-1].text.endswith(":"):
+                open_blocks.pop()
         if len(open_blocks) >= MAX_DEPTH:
             faults.append((line, "nested too deeply"))
             continue
@@ -102,6 +106,10 @@ def statements(text: str) -> tuple[list[Statement], list[tuple[int, str]]]:
         (open_blocks[-1].block if open_blocks else top).append(statement)
         open_blocks.append(statement)
     return top, faults
+
+
+def _in_python(blocks: list[Statement]) -> bool:
+    return any("python" in block.text.rstrip(":").split()[:3] for block in blocks)
 
 
 def speakers(tree: list[Statement]) -> dict[str, Speaker]:
@@ -206,16 +214,20 @@ def _logical_lines(text: str, faults: list[tuple[int, str]]) -> Iterator[tuple[i
         words, mark, depth = _scan(lines[number], None, 0)
         pieces = [words]
         number += 1
+        over_lines = False
         while (mark or depth > 0) and number < len(lines) and number - start < 500:
+            over_lines = over_lines or mark in ('"', "'")
             words, mark, depth = _scan(lines[number], mark, depth)
             pieces.append(words)
             number += 1
-        if mark or depth > 0:
+        line = "\n".join(pieces)
+        # Only what is said may be a plain string over several lines; elsewhere a quotation mark is missing.
+        misquoted = over_lines and not (said(line.strip()) or _CHOICE.match(line.strip()))
+        if mark or depth > 0 or misquoted:
             # Reading on from the next line loses one statement; reading to the end would lose all of them.
             faults.append((start + 1, "a string or bracket is never closed"))
             number = start + 1
             continue
-        line = "\n".join(pieces)
         if stripped := line.strip():
             yield start + 1, len(line) - len(line.lstrip()), stripped
 
