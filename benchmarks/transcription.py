@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--beam-size", type=int, default=5)
-    parser.add_argument("--language", default=None, help="ISO 639-1 code; found out when left out")
+    parser.add_argument("--languages", nargs="*", default=(), help="ISO 639-1 codes of what may be spoken")
     parser.add_argument("--show", action="store_true", help="print the transcripts that differ")
     options = parser.parse_args()
     rows = [json.loads(line) for line in (options.folder / "metadata.jsonl").read_text().splitlines()]
-    extractor = Whisper(options.language, options.threads, options.compute_type, options.beam_size)
+    extractor = Whisper(options.languages, options.threads, options.compute_type, options.beam_size)
     normalise = EnglishTextNormalizer({})
     extractor.extract(open_audio(options.folder / rows[0]["audio"]))  # loads the weights
     references, transcripts = [], []

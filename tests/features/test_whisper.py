@@ -10,7 +10,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from ruxi.errors import MediaError, WeightsError
+from ruxi.errors import MediaError, UsageError, WeightsError
 from ruxi.features import Extractor, load_extractor
 from ruxi.features.whisper import Whisper
 from ruxi.media import Audio, Image, open_audio
@@ -131,4 +131,15 @@ def test_the_extractor_is_registered_and_its_version_tells_its_settings() -> Non
     ear = load_extractor("whisper-base", threads=1)
     assert isinstance(ear, Extractor)
     assert ear.version == Whisper().version  # threads change the speed, not the values
-    assert ear.version != Whisper(language="de").version
+    assert ear.version != Whisper(languages=["de"]).version
+
+
+@pytest.mark.weights
+def test_only_languages_that_may_be_spoken_are_found(speak: Callable[[str], Audio]) -> None:
+    sound = speak("Good evening, captain.")
+    found = Whisper(languages=("fr", "zh")).extract(sound)
+    assert found.language in {"fr", "zh"}
+    assert found.language_probability is not None
+    assert found.language_probability < 0.5
+    with pytest.raises(UsageError, match=r"does not know the language 'xx'.* en, "):
+        Whisper(languages=("en", "xx")).extract(sound)

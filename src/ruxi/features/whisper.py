@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +21,9 @@ import numpy.typing as npt
 
 from ruxi import weights
 from ruxi.dialogues import Word
-from ruxi.errors import MediaError, WeightsError
+from ruxi.errors import MediaError, UsageError, WeightsError
 from ruxi.features.types import FeatureSequence
-from ruxi.features.versions import pinned_digests, version_of
+from ruxi.features.versions import Setting, pinned_digests, version_of
 from ruxi.features.windows import STATE_SAMPLES, Span, Window, cut
 from ruxi.media import SAMPLE_RATE, Audio, Medium
 
@@ -45,20 +44,13 @@ _GUESS_LOG_PROBABILITY = -1.0
 _WORDS_PER_SECOND = 10
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """What was understood in one window, in seconds from the window's start."""
-
-    segments: Sequence[Segment]
-    language: str
-    probability: float
-
-
 class Whisper:
     """Whisper base by CTranslate2 as an extractor; the weights are loaded when the first sound comes.
 
     Args:
-        language: ISO 639-1 code of the language that is spoken; None finds it out.
+        languages: ISO 639-1 codes of what may be spoken, for example `("en", "zh")`. The likeliest of them is taken;
+            one alone is taken without listening for it. Empty allows all that Whisper knows, which now and then takes
+            a short or noisy utterance for a language that nobody speaks.
         threads: Processor threads; 0 leaves the choice to CTranslate2, which honours `OMP_NUM_THREADS`.
         compute_type: CTranslate2's type for the arithmetic: `int8` is the fastest on processors, `float32` the exact.
         beam_size: Hypotheses that the decoder follows.
@@ -69,13 +61,18 @@ class Whisper:
     width = 512
 
     def __init__(
-        self, language: str | None = None, threads: int = 0, compute_type: str = "int8", beam_size: int = 5
+        self, languages: Sequence[str] = (), threads: int = 0, compute_type: str = "int8", beam_size: int = 5
     ) -> None:
-        self._language = language
+        self._languages = tuple(languages)
         self._threads = threads
         self._compute_type = compute_type
         self._beam_size = beam_size
-        settings = {"revision": 1, "language": language, "compute_type": compute_type, "beam_size": beam_size}
+        settings: dict[str, Setting] = {
+            "revision": 1,
+            "languages": " ".join(self._languages),
+            "compute_type": compute_type,
+            "beam_size": beam_size,
+        }
         self.version = version_of(pinned_digests(_PART), settings)
         self._lock = threading.Lock()
         self._model: WhisperModel | None = None
@@ -91,6 +88,7 @@ class Whisper:
 
         Raises:
             MediaError: It is not a sound.
+            UsageError: Whisper does not know one of the languages.
             WeightsError: The weights are not installed or do not fit.
         """
         if not isinstance(medium, Audio):
@@ -101,19 +99,20 @@ class Whisper:
         values: list[npt.NDArray[np.float16]] = []
         words: list[Word] = []
         texts: list[str] = []
-        language, probability = self._language, 1.0 if self._language else None
+        language = probability = None
         for window in cut(len(medium.samples), spans, _WINDOW_SAMPLES):
             samples = medium.samples[window.start : window.end]
-            encoded = model.encode(_spectrogram(model, samples, len(samples) + _MARGIN_SAMPLES))
+            spectrogram = _spectrogram(model, samples, len(samples) + _MARGIN_SAMPLES)
+            encoded = model.encode(spectrogram)
             values.append(np.asarray(encoded)[0, : window.states].astype(np.float16))
             spoken = window.inside(spans)
             if not spoken:
                 continue
-            heard = self._understand(model, samples, encoded, language)
             if language is None:
-                language, probability = heard.language, heard.probability
-            kept = [segment for segment in heard.segments if _plausible(segment, spoken)]
-            texts.extend(segment.text.strip() for segment in kept)
+                language, probability = self._listen_for_language(model, encoded)
+            segments = self._decode(model, samples, spectrogram, encoded, language)
+            kept = [segment for segment in segments if _plausible(segment, spoken)]
+            texts.extend(segment.text for segment in kept)
             words.extend(word for segment in kept for word in _words(segment, window))
         states = np.concatenate(values) if values else np.zeros((0, self.width), dtype=np.float16)
         begins = np.arange(len(states), dtype=np.float32) * np.float32(STATE_SAMPLES / SAMPLE_RATE)
@@ -121,45 +120,60 @@ class Whisper:
         return FeatureSequence(
             states,
             np.stack([begins, ends], axis=1),
-            text=" ".join(texts),
+            text="".join(texts).strip(),  # segments bring their spaces with them, where the language has spaces
             words=tuple(words),
             language=language if texts else None,
             language_probability=probability if texts else None,
         )
 
-    def _understand(
-        self, model: WhisperModel, samples: npt.NDArray[np.float32], encoded: Any, language: str | None
-    ) -> _Heard:
-        """Find the language of one window, if it is not known, and decode its words."""
-        probability = 1.0
-        if language is None:
-            token, probability = model.model.detect_language(encoded)[0][0]
-            language = token[2:-2]
+    def _listen_for_language(self, model: WhisperModel, encoded: Any) -> tuple[str, float]:
+        """The likeliest of the languages that may be spoken, and how likely it is among all."""
+        if len(self._languages) == 1:
+            return self._languages[0], 1.0
+        ranked = [(token[2:-2], probability) for token, probability in model.model.detect_language(encoded)[0]]
+        return next(pair for pair in ranked if not self._languages or pair[0] in self._languages)
+
+    def _decode(
+        self,
+        model: WhisperModel,
+        samples: npt.NDArray[np.float32],
+        spectrogram: npt.NDArray[np.float32],
+        encoded: Any,
+        language: str,
+    ) -> list[Segment]:
+        """The words of one window, in seconds from its start."""
         tokenizer = _tokenizer(model, language)
         options = _options(tokenizer, self._beam_size)
         frames = len(samples) // _FRAME_SAMPLES + 1
-        spectrogram = _spectrogram(model, samples, _WINDOW_SAMPLES)
         segments = list(model.generate_segments(spectrogram[:, :frames], tokenizer, options, False, encoded))
-        if any(_doubtful(segment) for segment in segments):
+        if any(_doubtful(segment) for segment in segments) and spectrogram.shape[1] * _FRAME_SAMPLES < _WINDOW_SAMPLES:
+            spectrogram = _spectrogram(model, samples, _WINDOW_SAMPLES)
             encoded = model.encode(spectrogram)
             segments = list(model.generate_segments(spectrogram[:, :frames], tokenizer, options, False, encoded))
-        return _Heard(segments, language, probability)
+        return segments
 
     def _loaded(self) -> WhisperModel:
         with self._lock:
             if self._model is None:
-                self._model = _load(self._compute_type, self._threads)
+                self._model = _load(self._languages, self._compute_type, self._threads)
             return self._model
 
 
-def _load(compute_type: str, threads: int) -> WhisperModel:
+def _load(languages: Sequence[str], compute_type: str, threads: int) -> WhisperModel:
     from faster_whisper import WhisperModel
 
     folder = weights.require(_PART)
     try:
-        return WhisperModel(str(folder), device="cpu", compute_type=compute_type, cpu_threads=threads)
+        model = WhisperModel(str(folder), device="cpu", compute_type=compute_type, cpu_threads=threads)
     except (RuntimeError, ValueError, OSError) as error:
         raise WeightsError(str(error), where=str(folder), remedy=f"Run `ruxi pull {_PART}`.") from error
+    if unknown := set(languages) - set(model.supported_languages):
+        raise UsageError(
+            f"Whisper does not know the language {min(unknown)!r}",
+            where="languages",
+            remedy=f"It knows {', '.join(sorted(model.supported_languages))}.",
+        )
+    return model
 
 
 def _speech(samples: npt.NDArray[np.float32]) -> list[Span]:
