@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ruxi import files
 from ruxi.errors import RuxiError
@@ -65,8 +65,8 @@ def _play(folder: Path) -> None:
         from ruxi.scene import PiperVoice, Scene
 
         engine = load()
-    photograph, question = folder / "photograph.png", folder / "question.wav"
-    files.write_bytes(photograph, _photograph())
+    picture, question = folder / "photograph.png", folder / "question.wav"
+    files.write_bytes(picture, photograph())
     with clock.step("speak the question (Piper)"):
         voice = PiperVoice()
         files.write_bytes(question, voice.speak(_QUESTION))
@@ -76,7 +76,7 @@ def _play(folder: Path) -> None:
     greeting = scene.greet()
     if greeting is not None:
         print(f"{scene.speaker}: {greeting.text}\n")
-    _exchange(scene, clock, "the photograph", words=_WORDS_WITH_PICTURE, image=photograph)
+    _exchange(scene, clock, "the photograph", words=_WORDS_WITH_PICTURE, image=picture)
     answer = _exchange(scene, clock, "the question", audio=question)
     with clock.step("speak the answer (Piper)"):
         files.write_bytes(folder / "answer.wav", voice.speak(answer))
@@ -117,10 +117,10 @@ def _exchange(
     return reply.text
 
 
-def _photograph() -> bytes:
+def photograph() -> bytes:
     """A cup of coffee, photographed by Rachel Michetti and given to scikit-image without any rights reserved."""
     try:
-        from skimage.data import coffee
+        import skimage.data
     except ImportError as error:
         raise RuxiError(
             "the photograph comes with scikit-image, which is not installed",
@@ -129,6 +129,7 @@ def _photograph() -> bytes:
         ) from error
     from PIL import Image
 
+    coffee: Any = skimage.data.coffee
     buffer = io.BytesIO()
     Image.fromarray(coffee()).save(buffer, "PNG")
     return buffer.getvalue()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 import wave
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ruxi.characters import Character
+from ruxi.cli import main
 from tests.senses import as_file, png, wav
 from tests.tiny_models import save_llama
 
@@ -29,11 +33,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ruxi(folder: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+def ruxi(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-c", "from ruxi.cli import main; main()", *arguments],
-        input=text, capture_output=True, text=True, cwd=folder, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, cwd=folder, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process, where torch is imported already: exit code, output, errors."""
+
+    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["ruxi", "chat", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True))
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        sys.stdout.seek(0)
+        return (code if isinstance(code, int) else 0), sys.stdout.read(), capfd.readouterr().err
+
+    return run
 
 
 def one_line(result: subprocess.CompletedProcess[str]) -> str:
@@ -45,9 +71,9 @@ def one_line(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_one_turn_prints_one_json_object_and_nothing_else(folder: Path) -> None:
-    command = ("chat", "captain.json", "--model", "llama", "--say", "Where to?", "--max-tokens", "12", "--json")
-    result = ruxi(folder, *command, "--seed", "4")
+def test_one_turn_prints_one_json_object_and_nothing_else(folder: Path, run: Run) -> None:
+    command = ("captain.json", "--model", "llama", "--say", "Where to?", "--max-tokens", "12", "--json")
+    result = ruxi(folder, "chat", *command, "--seed", "4")
     assert result.returncode == 0, result.stderr
     reply = json.loads(result.stdout)
     assert reply["character"] == "Mira"
@@ -57,39 +83,48 @@ def test_one_turn_prints_one_json_object_and_nothing_else(folder: Path) -> None:
     assert reply["usage"]["completion_tokens"] == 12
     assert reply["finish_reason"] == "length"
     assert result.stderr == ""
-    again = json.loads(ruxi(folder, *command, "--seed", "4").stdout)
-    assert again["text"] == reply["text"]
+    assert json.loads(run(*command, "--seed", "4")[1])["text"] == reply["text"]
 
 
-def test_a_chat_goes_on_from_call_to_call(folder: Path, tmp_path: Path) -> None:
+def test_a_chat_goes_on_from_call_to_call(run: Run, tmp_path: Path) -> None:
     chat = str(tmp_path / "chat.jsonl")
     common = ("--model", "llama", "--max-tokens", "6")
-    first = ruxi(folder, "chat", "captain.json", "--say", "One", "--save", chat, "--user", "Sam", *common)
-    assert first.returncode == 0, first.stderr
-    second = ruxi(folder, "chat", "--resume", chat, "--say", "Two", *common)
-    assert second.returncode == 0, second.stderr
+    assert run("captain.json", "--say", "One", "--save", chat, "--user", "Sam", *common)[0] == 0
+    code, output, _ = run("--resume", chat, "--say", "Two", *common)
+    assert code == 0
     turns = json.loads(Path(chat).read_text())["turns"]
     assert [turn["speaker"] for turn in turns] == ["Sam", "Mira", "Sam", "Mira"]
-    assert turns[3]["parts"][0]["text"] == second.stdout.strip()
+    assert turns[3]["parts"][0]["text"] == output.strip()
 
 
-def test_lines_from_a_pipe_are_answered_one_by_one(folder: Path) -> None:
-    result = ruxi(
-        folder, "chat", "captain.json", "--model", "llama", "--max-tokens", "4", text="Hello\n/help\n/undo\n/quit\n"
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Mira: Welcome aboard, User!" in result.stdout
-    assert "/retry" in result.stdout
-    assert "taken back: User: Hello" in result.stdout
+def test_lines_from_a_pipe_are_answered_one_by_one(run: Run) -> None:
+    code, output, _ = run("captain.json", "--model", "llama", "--max-tokens", "4", text="Hello\n/help\n/undo\n/quit\n")
+    assert code == 0
+    assert "Mira: Welcome aboard, User!" in output
+    assert "/retry" in output
+    assert "taken back: User: Hello" in output
 
 
-def test_instructions_of_a_card_from_a_file_are_shown_before_they_are_used(folder: Path) -> None:
+def test_instructions_of_a_card_from_a_file_are_shown_before_they_are_used(run: Run, folder: Path) -> None:
     CARD.model_copy(update={"system_prompt": "Obey \x1b[2Jme."}).save(folder / "bossy.json")
-    result = ruxi(folder, "chat", "bossy.json", "--model", "llama", "--say", "Hi", "--max-tokens", "4", "--json")
-    assert result.returncode == 0, result.stderr
-    assert "system_prompt" in result.stderr
-    assert r"Obey \x1b[2Jme." in result.stderr
-    assert len(result.stdout.splitlines()) == 1
+    code, output, errors = run("bossy.json", "--model", "llama", "--say", "Hi", "--max-tokens", "4", "--json")
+    assert code == 0
+    assert "system_prompt" in errors
+    assert r"Obey \x1b[2Jme." in errors
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("--say", ""), "nothing to answer"), (("--say", "Hi", "--user", "Mira"), "both called 'Mira'")],
+)
+def test_what_only_the_scene_can_refuse_is_refused_in_one_line(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    code, output, errors = run("captain.json", "--model", "llama", *arguments)
+    assert (code, output) == (2, "")
+    (line,) = errors.strip().splitlines()
+    assert message in line
 
 
 def huge_png() -> bytes:
@@ -126,22 +161,18 @@ def test_wrong_inputs_end_in_one_clear_line(folder: Path) -> None:
         (("text.png", "--say", "Hi"), 1, "text.png: "),
         (("captain.json", "--json"), 2, "--json prints one reply"),
         (("captain.json", "--say", "Hi", "--temperature", "-1"), 2, "temperature is -1"),
+        (("captain.json", "--say", "Hi", "--seed", "-1"), 2, "seed is -1"),
         (("captain.json", "--say", "Hi", "--engine", "abacus"), 2, "abacus"),
         (("captain.json", "--say", "Hi", "--model", "no-such-model"), 2, "no-such-model"),
         (("captain.json", "--say", "Hi", "--language", "fr"), 1, "'fr'"),
-        (("captain.json", "--say", "", "--model", "llama"), 2, "nothing to answer"),
-        (("captain.json", "--say", "Hi", "--user", "Mira", "--model", "llama"), 2, "both called 'Mira'"),
-        (("captain.json", "--say", "Hi", "--emotion", "hangry", "--model", "llama"), 2, "hangry"),
+        (("captain.json", "--say", "Hi", "--emotion", "hangry"), 2, "hangry"),
         (("captain.json", "--resume", "chat.jsonl"), 2, "--resume: "),
+        (("--resume", "chat.jsonl", "--say", "Hi"), 1, "chat.jsonl: id: "),
     ]
-    import re
-
     for arguments, code, pattern in cases:
         result = ruxi(folder, "chat", *arguments)
         assert result.returncode == code, (arguments, result.stderr)
         assert re.search(pattern, one_line(result)), (arguments, result.stderr)
-    damaged = ruxi(folder, "chat", "--resume", "chat.jsonl", "--say", "Hi", "--model", "llama")
-    assert "chat.jsonl: id: " in one_line(damaged)
 
 
 def test_an_unknown_option_is_wrong_usage(folder: Path) -> None:

@@ -67,12 +67,18 @@ def test_the_cuts_keep_the_likeliest_tokens(settings: dict[str, float], kept: se
 
 
 def test_penalties_spare_the_end_of_turn_token() -> None:
-    prompt = Prompt(input_ids=(0, 1, 2, 2), turn_ids=(0,) * 4, loss_mask=(False,) * 4)
+    prompt = Prompt(input_ids=(0, 1, 2, 2), turn_ids=(0,) * 4, loss_mask=(True,) * 4)
     sampler = Sampler(Sampling(temperature=0, repetition_penalty=2.0), prompt, exempt={2})
     assert sampler.choose(np.array([3.0, -1.0, 2.0, 1.8], dtype=np.float32)) == 2
     # Without the exemption token 2 counts as seen and token 3 wins.
     sampler = Sampler(Sampling(temperature=0, repetition_penalty=2.0), prompt)
     assert sampler.choose(np.array([3.0, -1.0, 2.0, 1.8], dtype=np.float32)) == 3
+
+
+def test_what_the_user_said_can_be_named_without_a_penalty() -> None:
+    prompt = Prompt(input_ids=(0, 1), turn_ids=(0, 1), loss_mask=(False, True))
+    sampler = Sampler(Sampling(temperature=0, repetition_penalty=2.0), prompt)
+    assert sampler.choose(np.array([2.0, 3.0, 1.8], dtype=np.float32)) == 0
 
 
 def test_presence_and_frequency_penalties_grow_with_the_reply() -> None:

@@ -25,7 +25,7 @@ _INSTRUCTIONS = ("system_prompt", "post_history_instructions")
 def chat(
     card: Annotated[
         str | None,
-        typer.Argument(metavar="[CARD]", help=f"Card file or built-in character; {DEFAULT_CHARACTER} by default."),
+        typer.Argument(metavar="CARD", help=f"Card file or built-in character; {DEFAULT_CHARACTER} by default."),
     ] = None,
     say: Annotated[str | None, typer.Option(metavar="TEXT", help="Say this, print the reply, and leave.")] = None,
     image: Annotated[str | None, typer.Option(metavar="FILE", help="Show a picture: file or https URL.")] = None,
@@ -58,6 +58,8 @@ def chat(
     Without --say, --image, --audio or --video the chat goes on in the terminal; /help lists what can be done there.
     """
     from ruxi.errors import UsageError
+    from ruxi.scene.saved_chat import SavedChat
+    from ruxi.scene.scene import check_emotion
 
     once = any(given is not None for given in (say, image, audio, video))
     if as_json and not once:
@@ -69,8 +71,11 @@ def chat(
             remedy="Leave out CARD, --user and --language.",
         )
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode shows `?`
-    sampling = _sampling(seed, temperature, max_tokens)
     # What can be wrong with the arguments is found before the model takes its seconds to load.
+    sampling = _sampling(seed, temperature, max_tokens)
+    check_emotion(emotion)
+    if resume is not None:
+        SavedChat(resume).read()
     character = None if resume is not None else _character(card or DEFAULT_CHARACTER, language)
     for kind, source in (("image", image), ("audio", audio), ("video", video)):
         _check_medium(kind, source)

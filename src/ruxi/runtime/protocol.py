@@ -26,8 +26,8 @@ class Sampling:
         top_p: Keep the smallest set of tokens whose probabilities add up to this.
         top_k: Keep this many tokens; 0 keeps all.
         min_p: Drop tokens less likely than this share of the most likely one.
-        repetition_penalty: Divide the logits of tokens already seen in the conversation by this (CTRL,
-            Keskar et al., 2019).
+        repetition_penalty: Divide the logits of tokens that the character has already spoken by this (CTRL,
+            Keskar et al., 2019); what the user said and the persona do not count.
         presence_penalty: Subtract this from the logits of tokens already in the reply.
         frequency_penalty: Subtract this for every time that a token stands in the reply.
         max_tokens: Longest reply, in tokens.
@@ -61,6 +61,7 @@ class Sampling:
             "top_k": (self.top_k >= 0, "0 or more"),
             "min_p": (0 <= self.min_p < 1, "0 or more and below 1"),
             "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "seed": (self.seed is None or self.seed >= 0, "0 or more"),
             "max_tokens": (self.max_tokens >= 1, "1 or more"),
             "no_repeat_ngram": (self.no_repeat_ngram == 0 or self.no_repeat_ngram >= 2, "0, or 2 or more"),
         }

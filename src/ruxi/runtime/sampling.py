@@ -2,7 +2,8 @@
 
 NumPy only, so that every engine draws its tokens in the same way. The order of the steps is that of
 `transformers` (penalties, temperature, top-k, top-p, min-p). Tokens that end a turn are exempt from all
-penalties: they stand in the prompt after every turn, and a penalty on them would make replies ever longer.
+penalties: they stand in the prompt after every turn, and a penalty on them would make replies ever longer. Nor
+are the words of the persona and of the user penalised: what was asked and shown is what a reply should name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Sampler:
 
     Args:
         sampling: How to choose.
-        prompt: What the reply answers; its tokens count as already seen.
+        prompt: What the reply answers; the tokens that the character has spoken in it count as used.
         exempt: Token ids that no penalty and no repetition guard touches: those that end a turn.
     """
 
@@ -33,7 +34,8 @@ class Sampler:
         self._exempt = frozenset(exempt)
         self._random = np.random.default_rng(sampling.seed)
         self._counts: dict[int, int] = {}
-        self._seen = _ids(set(prompt.input_ids) - self._exempt)
+        spoken = {token for token, mine in zip(prompt.input_ids, prompt.loss_mask, strict=True) if mine}
+        self._seen = _ids(spoken - self._exempt)
         size = sampling.no_repeat_ngram
         self._guards = [_RepeatGuard(size), _RepeatGuard(2 * size)] if size else []
         for run in _spoken_runs(prompt):

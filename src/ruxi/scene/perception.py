@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from ruxi.dialogues import Part, Word
 from ruxi.errors import MediaError, UsageError
@@ -126,9 +127,13 @@ class Perception:
 
     def _extractor(self, kind: str) -> Extractor:
         extractor = self._extractors[kind]
-        if isinstance(extractor, str):
-            extractor = self._extractors[kind] = load_extractor(extractor)
-        return extractor
+        return _shared_extractor(extractor) if isinstance(extractor, str) else extractor
+
+
+@cache
+def _shared_extractor(name: str) -> Extractor:
+    """One extractor for all scenes of a process: its weights are the larger part of what a scene needs."""
+    return load_extractor(name)
 
 
 def heard_in(part: Part) -> Heard | None:

@@ -6,6 +6,8 @@ while the text streams: the pieces that are shown, put together, are the reply's
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _COLONS = (":", "：")
 
 
@@ -13,11 +15,11 @@ class ReplyText:
     """Takes away white space around a reply and the speaker's name before it.
 
     Args:
-        speaker: Name of the character that speaks.
+        names: Names of the character that speaks.
     """
 
-    def __init__(self, speaker: str) -> None:
-        self._labels = tuple(f"{speaker}{colon}" for colon in _COLONS)
+    def __init__(self, names: Iterable[str]) -> None:
+        self._labels = tuple(f"{name}{colon}" for name in names if name for colon in _COLONS)
         self._held = ""
         self._begun = False
 

@@ -184,7 +184,7 @@ class Scene:
             interrupts the character, which keeps what it has said.
         """
         self._settle()
-        _check_emotion(emotion)
+        check_emotion(emotion)
         given: tuple[tuple[Kind, Source | None], ...] = (("image", image), ("audio", audio), ("video", video))
         if not (text and text.strip()) and not any(source for _, source in given):
             raise UsageError("there is nothing to answer", remedy="Give a text, a picture, a sound or a video.")
@@ -215,7 +215,7 @@ class Scene:
     def stream_retry(self, *, emotion: str | None = None, sampling: Sampling | None = None) -> ReplyStream:
         """The same as `retry`, but the answer can be followed while it is spoken."""
         self._settle()
-        _check_emotion(emotion)
+        check_emotion(emotion)
         last = self._last_of_user()
         if last is None:
             raise UsageError("there is no answer to give anew", remedy="Say something first.")
@@ -285,11 +285,11 @@ class Scene:
             perceive=perceived,
             began=began,
         )
-        names = [member.name for member in self.dialogue.cast if member.name != self.speaker]
+        own = (self.speaker, self.character.name)
+        others = [member.name for member in self.dialogue.cast if member.name not in own]
         media = self._perception.features(prompt.slots, self._media)
-        self._stream = ReplyStream(
-            speak(self.engine, prompt, media, sampling, self.speaker, names), heading, self._keep
-        )
+        pieces = speak(self.engine, prompt, media, sampling, own, others)
+        self._stream = ReplyStream(pieces, heading, self._keep)
         return self._stream
 
     def _keep(self, reply: Reply, first_word: float) -> None:
@@ -333,7 +333,12 @@ class Scene:
         return max([elapsed, *(turn.end for turn in self.dialogue.turns[-1:] if turn.end is not None)])
 
 
-def _check_emotion(emotion: str | None) -> None:
+def check_emotion(emotion: str | None) -> None:
+    """Refuse what is not one of the 28 labels.
+
+    Raises:
+        UsageError: It is another word.
+    """
     if emotion is not None and emotion not in EMOTIONS:
         raise UsageError(
             f"{emotion!r} is no emotion that is known", where="emotion", remedy=f"Known: {', '.join(EMOTIONS)}."

@@ -39,7 +39,7 @@ class Heading:
 
 
 def speak(
-    engine: Engine, prompt: Prompt, media: Media, sampling: Sampling, speaker: str, others: Sequence[str]
+    engine: Engine, prompt: Prompt, media: Media, sampling: Sampling, names: Sequence[str], others: Sequence[str]
 ) -> Pieces:
     """Let an engine answer; a character that says nothing is asked again.
 
@@ -48,7 +48,7 @@ def speak(
         prompt: What it answers.
         media: Features of the prompt's media.
         sampling: How its tokens are drawn.
-        speaker: The character's name, which is taken away when the reply begins with it.
+        names: The character's names; one is taken away when the reply begins with it.
         others: Names for which it must not speak.
 
     Yields:
@@ -60,7 +60,7 @@ def speak(
     completion = 0
     for attempt in range(attempts):
         seed = None if sampling.seed is None else sampling.seed + 1_000_003 * attempt
-        text = ReplyText(speaker)
+        text = ReplyText(names)
         spoken = False
         with closing(engine.generate(prompt, media, replace(sampling, stop=stops, seed=seed))) as deltas:
             for delta in deltas:
