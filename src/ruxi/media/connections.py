@@ -59,13 +59,14 @@ class PinnedBackend(httpcore.NetworkBackend):
             )
         literal = parse_address(host)
         addresses = [host] if literal else _within(_left(self._deadline), lambda: self._network.resolve(host, port))
-        if self._limits.allow_private_hosts or host in self._limits.private_hosts:
+        if self._limits.allow_private_hosts or host in map(str.lower, self._limits.private_hosts):
             return list(addresses)
         for text in addresses:
             address = parse_address(text)
             if address is None or not is_public(address):
+                name = text if literal else f"the host {host!r} ({text})"
                 raise MediaError(
-                    f"the host {host!r} is {text}, which is not on the public internet",
+                    f"{name} is not on the public internet",
                     where=self._where,
                     remedy="Give a public address, or name the host in the limit `private_hosts`.",
                 )

@@ -150,7 +150,7 @@ def measure(original: Original, format_: Format, limits: Limits) -> Contents:
         if picture is not None:
             _check_picture(picture, limits, where)
         start = (container.start_time or 0) / 1_000_000
-        if container.duration and format_ not in (MP3, AAC):
+        if container.duration and container.duration > 0 and format_ not in (MP3, AAC):
             seconds = container.duration / 1_000_000
         else:
             streams = [stream for stream in (sound, picture) if stream is not None]
