@@ -362,3 +362,14 @@ def test_a_json_array_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> 
     (problem,) = report.examples["unreadable"]
     assert problem.line == 4
     assert "what follows is lost" in problem.problem
+
+
+def test_characters_of_two_sources_with_one_name_are_kept_apart(tmp_path: Path) -> None:
+    imported("mmrole", sources.mmrole(tmp_path / "a"), tmp_path / "set")
+    second = sources.mmrole(tmp_path / "b")
+    write(second / "profiles/in-distribution/profiles.json", json.dumps({"Iron Man": "A suit.", "孙悟空": "美猴王。"}))
+    data, _ = imported("mmrole", second, tmp_path / "set", mode="append")
+    first, again = data.get("Iron_Man_2").cast[1].character, data.get("Iron_Man_2~2").cast[1].character
+    assert data.character(first or "").description == "A rich inventor."
+    assert data.character(again or "").description == "A suit."
+    assert len(data.character_ids()) == 3

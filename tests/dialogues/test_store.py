@@ -200,3 +200,16 @@ def test_a_read_only_set_can_be_read_by_id(tmp_path: Path) -> None:
         pytest.skip("root may write everywhere")
     folder.chmod(0o555)
     assert DialogueSet.open(folder).get("d1").id == "d1"
+
+
+def test_a_writer_that_cannot_begin_leaves_no_lock_and_no_folder(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "set") as writer:
+        writer.add(dialogue(1))
+    info = (tmp_path / "set/dataset.json").read_text()
+    (tmp_path / "set/dataset.json").write_text("{broken")
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        DatasetWriter(tmp_path / "set", mode="append")
+    (tmp_path / "set/dataset.json").write_text(info)
+    with DatasetWriter(tmp_path / "set", mode="append") as writer:
+        writer.add(dialogue(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

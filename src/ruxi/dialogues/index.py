@@ -32,10 +32,14 @@ CREATE TABLE shard (name TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEG
 
 
 class IndexBuilder:
-    """Writes an index; records must come in reading order."""
+    """Writes an index; records must come in reading order.
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    Args:
+        path: The file; None for an index that is only needed until it is closed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._connection = sqlite3.connect(path or "", isolation_level=None)
         self._connection.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;" + _SCHEMA
         )

@@ -7,6 +7,7 @@ Appending works in place: when `add` returns, the line has left the process, so 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -61,23 +62,24 @@ class DatasetWriter:
         self._mode: Mode = mode
         self._format: Format = "jsonl" if mode == "append" else format
         self._shard_dialogues = shard_dialogues
+        self._shard: ShardWriter | None = None
+        self._shard_count = 0
+        self._earlier: DialogueSet | None = None
         self._stack = ExitStack()
         self._folder = self._enter()
+        try:
+            self.info = _earlier_info(self._folder, self.path.name)
+            if mode == "append" and shards_of(self._folder):
+                self._earlier = DialogueSet.open(self._folder)
+            self._index = IndexBuilder(None if mode == "append" else self._folder / FILE_NAME)
+        except BaseException:
+            self._stack.__exit__(*sys.exc_info())
+            raise
+        self._stack.callback(self._release)
         given = {"name": name, "source": source, "licence": licence, "description": description}
-        self.info = _earlier_info(self._folder, self.path.name)
         for field, value in given.items():
             if value is not None:
                 setattr(self.info, field, value)
-        self._index: IndexBuilder | None = None
-        self._earlier: DialogueSet | None = None
-        self._added: set[str] = set()
-        if mode == "append":
-            self._earlier = DialogueSet.open(self._folder) if shards_of(self._folder) else None
-        else:
-            self._index = IndexBuilder(self._folder / FILE_NAME)
-        self._shard: ShardWriter | None = None
-        self._shard_count = 0
-        self._stack.callback(self._release)
 
     def __enter__(self) -> Self:
         return self
@@ -105,16 +107,11 @@ class DatasetWriter:
             )
         shard = self._current_shard()
         block, offset = shard.add(dialogue.id, dialogue.to_json().encode())
-        if self._index is not None:
-            self._index.add(dialogue.id, shard.path.name, block, offset, dialogue.split, len(dialogue.turns))
-        else:
-            self._added.add(dialogue.id)
+        self._index.add(dialogue.id, shard.path.name, block, offset, dialogue.split, len(dialogue.turns))
 
     def has(self, identifier: str) -> bool:
         """Whether a dialogue of this id is in the data set."""
-        if self._index is not None:
-            return self._index.has(identifier)
-        return identifier in self._added or (self._earlier is not None and identifier in self._earlier)
+        return self._index.has(identifier) or (self._earlier is not None and identifier in self._earlier)
 
     def add_character(self, identifier: str, character: Character) -> None:
         """Add or replace a character card.
@@ -124,9 +121,10 @@ class DatasetWriter:
         """
         character.save(character_path(self._folder, identifier))
 
-    def has_character(self, identifier: str) -> bool:
-        """Whether a character of this id was added."""
-        return character_path(self._folder, identifier).is_file()
+    def offers(self, identifier: str, character: Character) -> bool:
+        """Whether this id is free, or already belongs to the very same card."""
+        path = character_path(self._folder, identifier)
+        return not path.is_file() or path.read_text(encoding="utf-8").strip() == character.to_json()
 
     def add_medium(self, medium: bytes | Path) -> str:
         """Add a picture, sound or video and return its SHA-256; the same bytes are kept once."""
@@ -200,7 +198,7 @@ class DatasetWriter:
         if self._shard is not None:
             self._shard.sync()
             self._shard.close()
-        if self._index is not None:
+        if self._mode != "append":
             self._index.finish(self._folder)
         dialogues, turns, splits = DialogueSet(self._folder, self.info).totals()
         self.info.counts = {
@@ -216,8 +214,7 @@ class DatasetWriter:
     def _release(self) -> None:
         if self._shard is not None:
             self._shard.close()
-        if self._index is not None:
-            self._index.close()
+        self._index.close()
 
 
 @contextmanager

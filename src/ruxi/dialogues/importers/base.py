@@ -185,7 +185,7 @@ class ImportContext:
         except ValidationError as error:
             problem, remedy = explain(error), "Correct the record in the source."
             self.problem("unreadable", problem, file=file, line=line, remedy=remedy, lost=1)
-        except (DataError, CardError) as error:
+        except (DataError, CardError, MediaError) as error:
             remedy = error.remedy or "Correct the record in the source."
             self.problem("unreadable", error.problem, file=file, line=line, remedy=remedy, lost=1)
 
@@ -248,7 +248,7 @@ class ImportContext:
                 problem = f"there is no {medium[:200]!r} in {(root or self.root).name}"
                 self.problem("missing medium", problem, file=file, line=line, remedy=remedy)
                 return None
-        key = (kind, medium if isinstance(medium, str) and len(medium) < 1000 else _digest(medium))
+        key = (kind, str(given) if isinstance(given, Path) else _digest(given))
         if key not in self._media:
             try:
                 self._media[key] = _checked(self._writer, given, kind)
@@ -271,8 +271,9 @@ class ImportContext:
         """
         if key not in self._characters:
             identifier = _file_name(key)
-            if identifier.casefold() in self._character_ids:
-                identifier = f"{identifier[:100]}-{_digest(key)[:8]}"
+            # Another character of this set, or of a source that was imported before, may have the name.
+            if identifier.casefold() in self._character_ids or not self._writer.offers(identifier, character):
+                identifier = f"{identifier[:100]}-{_digest(key + character.to_json())[:8]}"
             self._writer.add_character(identifier, character)
             self._character_ids.add(identifier.casefold())
             self._characters[key] = identifier

@@ -120,7 +120,7 @@ class RenpyScriptImporter(Importer):
                     with context.guard(path, start):
                         cast, turns = cast_and_turns(lines)
                         yield Dialogue(
-                            id=f"{game.name}/{path.stem}/{label}/{number}",
+                            id=f"{game.name}/{path.relative_to(context.root)}/{label}/{number}",
                             cast=cast,
                             turns=turns,
                             group=game.name,

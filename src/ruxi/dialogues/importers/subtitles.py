@@ -66,15 +66,16 @@ class SubtitleImporter(Importer):
             if text is None:
                 continue
             film = self._film(path, context)
+            place = str(path.relative_to(context.root).with_suffix(""))
             turns: list[Turn] = []
             number = 0
             for turn in _turns(_cues(text, path, context), self.options.language):
                 if turns and (turn.start or 0.0) - (turns[-1].end or 0.0) > self.options.gap:
-                    yield self._dialogue(path, number, film, turns)
+                    yield self._dialogue(place, number, film, turns)
                     turns, number = [], number + 1
                 turns.append(turn)
             if turns:
-                yield self._dialogue(path, number, film, turns)
+                yield self._dialogue(place, number, film, turns)
 
     def _film(self, path: Path, context: ImportContext) -> Part | None:
         for ending, kind in _KINDS.items():
@@ -89,7 +90,7 @@ class SubtitleImporter(Importer):
         context.problem("missing medium", problem, file=path, remedy=f"Put {path.stem}.mp4 beside them.")
         return None
 
-    def _dialogue(self, path: Path, number: int, film: Part | None, turns: list[Turn]) -> Dialogue:
+    def _dialogue(self, place: str, number: int, film: Part | None, turns: list[Turn]) -> Dialogue:
         cast = [
             CastMember(name=name, kind="narrator" if name == _NARRATOR else "character")
             for name in dict.fromkeys(turn.speaker for turn in turns)
@@ -99,10 +100,10 @@ class SubtitleImporter(Importer):
             if all(member.name != _NARRATOR for member in cast):
                 cast.append(CastMember(name=_NARRATOR, kind="narrator"))
         return Dialogue(
-            id=f"{path.stem}/{number}",
+            id=f"{place}/{number}",
             cast=cast,
             turns=turns,
-            group=path.stem,
+            group=place,
             language=self.options.language,
         )
 
