@@ -173,6 +173,14 @@ def test_a_video_is_looked_at_again_when_other_frames_were_taken(tmp_path: Path)
     assert len(known.values) == 3
 
 
+def test_a_picture_shown_for_another_time_has_other_times(tmp_path: Path) -> None:
+    cache, extractor = FeatureCache(tmp_path), Counting()
+    shown = dataclasses.replace(_picture(), end=2.0)
+    for picture, looked in ((_picture(), 1), (shown, 2), (dataclasses.replace(shown, start=5.0, end=7.0), 2)):
+        cache.extract(extractor, picture)
+        assert extractor.looked == looked
+
+
 def test_a_name_that_is_no_digest_does_not_reach_the_disk(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a SHA-256"):
         FeatureCache(tmp_path).get("../../etc/passwd", Counting())

@@ -31,7 +31,7 @@ from ruxi import files, weights
 from ruxi.dialogues import Label, Word
 from ruxi.errors import UsageError
 from ruxi.features.types import Extractor, FeatureSequence
-from ruxi.media import Medium, Video
+from ruxi.media import Image, Medium, Video
 
 _ENDING = ".safetensors"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -119,7 +119,8 @@ class FeatureCache:
     def extract(self, extractor: Extractor, medium: Medium) -> FeatureSequence:
         """Features from the cache, or from the extractor and then kept.
 
-        A video opened with other frames than those kept is looked at again. A cache that cannot be written costs time
+        A video opened with other frames than those kept is looked at again, and so is a picture that is shown for
+        another time. A cache that cannot be written costs time
         and a warning, never the features.
 
         Raises:
@@ -220,10 +221,13 @@ def _folder_name(name: str, version: str) -> str:
 
 
 def _view(medium: Medium) -> str:
-    """What tells apart several extractions of the same bytes: for a video, which of its frames."""
-    if not isinstance(medium, Video):
-        return ""
-    return files.sha256_of_bytes("".join(frame.sha256 for frame in medium.frames).encode())[:16]
+    """What tells apart several extractions of the same bytes: how long a picture is shown, which frames of a video."""
+    if isinstance(medium, Image):
+        return f"{medium.end - medium.start:.3f} s" if medium.end > medium.start else ""
+    if isinstance(medium, Video):
+        frames = [f"{frame.sha256} {frame.start - medium.start:.3f}" for frame in medium.frames]
+        return files.sha256_of_bytes(" ".join(frames).encode())[:16]
+    return ""
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:
