@@ -17,6 +17,7 @@ from ruxi.dialogues.importers import ImportReport, import_dataset, load_importer
 
 SETS: dict[str, str] = {
     "mmrole": "mmrole",
+    "mmrole-bench": "mmrole",
     "wesnoth": "wesnoth",
     "renpy": "renpy",
     "freedroidrpg": "freedroidrpg",
