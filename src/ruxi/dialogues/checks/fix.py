@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from ruxi import files
 from ruxi.dialogues.checks.fault import Fault
@@ -21,16 +21,15 @@ from ruxi.dialogues.checks.repairs import drop_emptied, repair
 from ruxi.dialogues.checks.report import Report
 from ruxi.dialogues.checks.settings import NAMES
 from ruxi.dialogues.checks.unreadable import faults_of_json, json_of
+from ruxi.dialogues.copying import copy_set, writer_like
 from ruxi.dialogues.schema import Dialogue
-from ruxi.dialogues.shards import shards_of
-from ruxi.dialogues.store import INFO_FILE, DatasetInfo, DialogueSet, StoredRecord
+from ruxi.dialogues.store import DatasetInfo, DialogueSet, StoredRecord
 from ruxi.dialogues.writer import DatasetWriter
 from ruxi.errors import DataError, UsageError
 
 REJECTED_NAME = "rejected.jsonl"
 _ROUNDS = 6
 """A record is repaired and looked at again so often; a repair may uncover the next fault of the same field."""
-_SHARD = 100_000
 
 
 @dataclass
@@ -74,23 +73,9 @@ def fix(report: Report, out: Path, also: Collection[str] = ()) -> Fixed:
     if unknown := sorted(set(also) - set(NAMES)):
         raise UsageError(f"no check is called {unknown[0]!r}", remedy=f"Known: {', '.join(NAMES)}.")
     source = DialogueSet(report.folder, _info(report.folder))
-    shards = shards_of(report.folder)
-    writer = DatasetWriter(
-        out,
-        name=source.info.name,
-        source=source.info.source,
-        licence=source.info.licence,
-        description=source.info.description,
-        format=_format(shards[0]),
-        shard_dialogues=_SHARD if len(shards) > 1 else None,
-    )
-    with writer:
-        result = Fixed(out)
-        staging = writer.folder
-        with files.writing(staging / REJECTED_NAME) as rejected:
-            pass_ = _Pass(report, source, writer, set(also), result, rejected)
-            pass_.run()
-        _copy_others(report.folder, staging)
+    result = Fixed(out)
+    with writer_like(source, out) as writer, files.writing(writer.folder / REJECTED_NAME) as rejected:
+        _Pass(report, source, writer, set(also), result, rejected).run()
     return result
 
 
@@ -133,7 +118,7 @@ class _Pass:
         self._also = also
         self._result = result
         self._rejected = rejected
-        self._copied: set[str] = set()
+        self._copier = copy_set(source, writer, without=frozenset({REJECTED_NAME}))
 
     def run(self) -> None:
         by_row = groupby((fault for fault in self._report.faults() if fault.row is not None), lambda fault: fault.row)
@@ -169,16 +154,10 @@ class _Pass:
         self._keep(record, Dialogue.model_validate_json(json.dumps(data)))
 
     def _keep(self, record: StoredRecord, dialogue: Dialogue) -> None:
-        for turn in dialogue.turns:
-            for part in turn.parts:
-                if part.media is not None and part.media not in self._copied:
-                    if part.media in self._source.media:
-                        self._writer.add_medium(self._source.media.path(part.media))
-                    self._copied.add(part.media)
         if self._writer.has(dialogue.id):
             # A repair made this id (a number became text, a missing one was made up), and it is taken.
             dialogue = dialogue.model_copy(update={"id": f"{dialogue.id}~{record.file.name}:{record.line}"})
-        self._writer.add(dialogue)
+        self._copier.add(dialogue)
         self._result.kept += 1
 
     def _reject(self, record: StoredRecord, data: Any, check: str, reason: str) -> None:
@@ -215,25 +194,3 @@ def _info(folder: Path) -> DatasetInfo:
         return DialogueSet.open(folder).info
     except DataError:
         return DatasetInfo(name=folder.name)
-
-
-def _format(shard: Path) -> Literal["jsonl", "jsonl.zst", "parquet"]:
-    if shard.name.endswith(".parquet"):
-        return "parquet"
-    return "jsonl.zst" if shard.name.endswith(".zst") else "jsonl"
-
-
-def _copy_others(folder: Path, copy: Path) -> None:
-    """Character cards as they are, and what else a person put beside the dialogues (a licence, notes)."""
-    for path in _others(folder):
-        files.write_bytes(copy / path.relative_to(folder), path.read_bytes())
-
-
-def _others(folder: Path) -> Iterator[Path]:
-    ours = {INFO_FILE, REJECTED_NAME, *(shard.name for shard in shards_of(folder))}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.name not in ours:
-            yield path
-    for path in sorted((folder / "characters").rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path
