@@ -167,6 +167,7 @@ def test_wrong_inputs_end_in_one_clear_line(folder: Path) -> None:
         (("captain.json", "--say", "Hi", "--language", "fr"), 1, "'fr'"),
         (("captain.json", "--say", "Hi", "--emotion", "hangry"), 2, "hangry"),
         (("captain.json", "--resume", "chat.jsonl"), 2, "--resume: "),
+        (("captain.json", "--save", "chat.jsonl", "--say", "Hi"), 1, "chat.jsonl: a chat is already saved there"),
         (("--resume", "chat.jsonl", "--say", "Hi"), 1, "chat.jsonl: id: "),
     ]
     for arguments, code, pattern in cases:

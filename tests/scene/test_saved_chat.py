@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from ruxi.errors import DataError
 from ruxi.features import FeatureCache
 from ruxi.scene import Scene
 from tests.scene.conftest import MIRA, SceneMaker
-from tests.scripted import ScriptedEngine
+from tests.scripted import ScriptedEngine, small_tokenizer
 from tests.senses import png, senses, wav
 
 
@@ -58,6 +59,20 @@ def test_a_resumed_chat_goes_on_with_its_character_media_and_history(make_scene:
     assert len(engine.media[0]) == 2
     assert len(saved(path).turns) == 5
     assert (saved(path).turns[3].start or 0) >= (scene.dialogue.turns[-1].end or 0)
+
+
+def test_a_chat_goes_on_without_the_media_that_are_gone(
+    make_scene: SceneMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = make_scene("Aye.", path=tmp_path / "chat.jsonl")
+    scene.say("Look!", image=png())
+    shutil.rmtree(tmp_path / "media")
+    again = resume(tmp_path / "chat.jsonl", tmp_path, "A blue one.")
+    assert again.say("What did I show you?").text == "A blue one."
+    engine: Any = again.engine
+    assert engine.media == [{}]
+    assert "blue" in small_tokenizer().decode(list(engine.asked[0].input_ids))
+    assert "no medium" in caplog.text
 
 
 def test_a_saved_chat_is_a_data_set(make_scene: SceneMaker, tmp_path: Path) -> None:
@@ -126,7 +141,7 @@ def test_damaged_chats_are_named_with_their_file(tmp_path: Path, content: str | 
 CHATTER = """
 import sys
 from ruxi.scene import Scene
-from tests.scripted import ScriptedEngine
+from tests.scripted import ScriptedEngine, small_tokenizer
 from tests.scene.conftest import MIRA
 
 scene = Scene(MIRA, ScriptedEngine("Aye, the wind is turning."), path=sys.argv[1])

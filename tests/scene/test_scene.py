@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ruxi.characters import Character
-from ruxi.errors import CardError, MediaError, UsageError
+from ruxi.errors import CardError, DataError, MediaError, UsageError
 from ruxi.features import FeatureCache
 from ruxi.runtime import Delta, Engine, Sampling
 from ruxi.scene import Scene
@@ -195,6 +195,8 @@ def test_a_turn_that_fails_leaves_the_dialogue_as_it_was(make_scene: SceneMaker,
         scene.say(video=b"whatever")
     with pytest.raises(UsageError, match="'hangry' is no emotion"):
         scene.say("Hi", emotion="hangry")
+    with pytest.raises(DataError, match="do not fit"):
+        scene.say("word " * 3000)
     assert scene.dialogue.turns == []
 
 

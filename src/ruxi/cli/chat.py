@@ -76,6 +76,8 @@ def chat(
     check_emotion(emotion)
     if resume is not None:
         SavedChat(resume).read()
+    if save is not None:
+        SavedChat.create(save)
     character = None if resume is not None else _character(card or DEFAULT_CHARACTER, language)
     for kind, source in (("image", image), ("audio", audio), ("video", video)):
         _check_medium(kind, source)

@@ -6,6 +6,7 @@ feature vectors stay in the cache, by the medium's digest.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,8 @@ from ruxi.media.sources import Original, Source, read_source
 from ruxi.media.video import decode_video
 from ruxi.prompt import MediaSlot
 from ruxi.scene.reply import Heard
+
+_log = logging.getLogger("ruxi")
 
 
 @dataclass(frozen=True)
@@ -96,19 +99,22 @@ class Perception:
     def features(self, slots: Iterable[MediaSlot], folder: MediaFolder) -> dict[str, FeatureSequence]:
         """The features of a prompt's media, by digest; extracted anew for media of a resumed chat.
 
-        Raises:
-            MediaError: A medium of an earlier turn is gone or damaged.
+        A medium that is gone is left out with a warning: what was recognised in it still stands in the dialogue.
         """
         found = {}
         for slot in slots:
             if slot.kind not in self._extractors:
                 continue
             known = self._features.get((slot.kind, slot.media))
-            if known is None:
-                original = Original(folder.read(slot.media), str(folder.path(slot.media)))
-                known = self._extract(self._decode(slot.kind, original, slot.start or 0.0))
-            found[slot.media] = known
+            try:
+                found[slot.media] = known or self._remember(slot, folder)
+            except MediaError as error:
+                _log.warning("%s", error)
         return found
+
+    def _remember(self, slot: MediaSlot, folder: MediaFolder) -> FeatureSequence:
+        original = Original(folder.read(slot.media), str(folder.path(slot.media)))
+        return self._extract(self._decode(slot.kind, original, slot.start or 0.0))
 
     def _decode(self, kind: str, original: Original, start: float) -> Medium:
         if kind == "image":

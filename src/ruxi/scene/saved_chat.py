@@ -92,8 +92,7 @@ class SavedChat:
         Raises:
             DataError: Another program changed the file since it was last read or written here.
         """
-        found = self.file.read_bytes() if self.file.exists() else None
-        if found != self._last:
+        if self.file.exists() and self.file.read_bytes() != self._last:
             raise DataError(
                 "another program has changed this chat meanwhile",
                 where=str(self.file),

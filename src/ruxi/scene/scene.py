@@ -19,7 +19,7 @@ from ruxi.characters import Character
 from ruxi.characters.macros import expand
 from ruxi.dialogues import CastMember, Dialogue, Part, Turn
 from ruxi.dialogues.emotions import EMOTIONS
-from ruxi.errors import UsageError
+from ruxi.errors import RuxiError, UsageError
 from ruxi.features import Extractor, FeatureCache
 from ruxi.media import Kind, Limits, MediaFolder
 from ruxi.media.limits import DEFAULT_LIMITS
@@ -163,7 +163,10 @@ class Scene:
 
         Raises:
             UsageError: Nothing was given, an emotion is unknown, or the engine cannot take a medium.
-            MediaError: A medium is refused; the dialogue is as before.
+            MediaError: A medium is refused.
+            DataError: The words are too long for the engine, or the chat cannot be saved.
+
+        After an error the dialogue is as before.
         """
         return self.stream(text, image, audio, video, emotion=emotion, sampling=sampling).finish()
 
@@ -202,7 +205,11 @@ class Scene:
         end = max([self._now(), *(part.end for part in parts if part.end is not None)])
         self._add(Turn(speaker=self.user, parts=parts, start=start, end=end))
         self._retries = 0
-        return self._answer(parts, emotion, sampling, began, perceived)
+        try:
+            return self._answer(parts, emotion, sampling, began, perceived)
+        except RuxiError:
+            self._cut(len(self.dialogue.turns) - 1)
+            raise
 
     def retry(self, *, emotion: str | None = None, sampling: Sampling | None = None) -> Reply:
         """Take back the last answer and let the character give another one.
