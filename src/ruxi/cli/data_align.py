@@ -51,14 +51,17 @@ def align(
 
 
 class _Ear:
-    """An extractor as a transcriber."""
+    """An extractor as a transcriber; what it heard once is kept."""
 
     def __init__(self, extractor: Extractor) -> None:
+        from ruxi.features import FeatureCache
+
         self._extractor = extractor
+        self._cache = FeatureCache()
         self.name = extractor.name
 
     def words(self, sound: Audio) -> Sequence[Word]:
-        return self._extractor.extract(sound).words
+        return self._cache.extract(self._extractor, sound).words
 
 
 def _print(summary: dict[str, Any], out: Path) -> None:

@@ -8,7 +8,9 @@ import typer
 def register(data: typer.Typer) -> None:
     """Add the commands to `ruxi data`."""
     from ruxi.cli.data_align import align
+    from ruxi.cli.data_annotate import annotate
     from ruxi.cli.data_check import check
 
     data.command("check")(check)
     data.command("align")(align)
+    data.command("annotate")(annotate)

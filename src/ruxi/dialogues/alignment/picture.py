@@ -75,14 +75,14 @@ def _draw_confidence(axes: Any, alignment: Alignment, sound: Audio) -> None:
         widths = [max(0.05, (one.end or 0.0) - (one.start or 0.0)) for one in known]
         label = {"words": "by words", "clock": "by the clock", "none": "not aligned"}[method]
         axes.bar(
-            [one.start for one in known],
-            [one.confidence for one in known],
-            width=widths,
+            [0.0, *(one.start for one in known)],  # An empty bar gives the legend its colour.
+            [0.0, *(one.confidence for one in known)],
+            width=[0.0, *widths],
             align="edge",
             color=colour,
             label=f"{label}: {len(turns)}",
         )
-    axes.set(title="Turns", xlabel="time in the sound (s)", ylabel="confidence", ylim=(0, 1), xlim=(0, sound.duration))
+    axes.set(title="Turns", xlabel="time in the sound (s)", ylabel="confidence", ylim=(0, 1.4), xlim=(0, sound.duration))
     axes.legend(loc="upper right", ncols=3)
 
 
@@ -105,7 +105,7 @@ def _draw_sound(axes: Any, alignment: Alignment, sound: Audio, heard: Sequence[W
             axes.plot(
                 [one.start, one.end], [-0.75, -0.75], color=_COLOURS[one.method], linewidth=5, solid_capstyle="butt"
             )
-            axes.text(max(one.start, start), -0.95, _plain(line.text[:40]), fontsize=6, clip_on=True)
+            axes.text(max(one.start, start), -0.95, _plain(line.text[:24]), fontsize=6, clip_on=True)
     axes.set(
         title="Words that were heard; turns before (grey) and after alignment",
         xlabel="time in the sound (s)", xlim=(start, end), ylim=(-1, 1.25), yticks=[],

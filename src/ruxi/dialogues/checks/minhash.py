@@ -7,6 +7,7 @@ million dialogues take half a gigabyte of temporary disk and some ten bytes of m
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _SHINGLE = 3
 _FEWEST_WORDS = 8
 """Below this a text is too short to say that another one resembles it by more than chance."""
 _ROUNDS = 4
-_CHUNK = 65_536
+_CHUNK = 32_768
 
 
 class Matches:
@@ -134,6 +135,7 @@ def _band_keys(signatures: npt.NDArray[np.uint32], band: int) -> npt.NDArray[np.
     keys = np.zeros(len(signatures), dtype=np.uint64)
     for start in range(0, len(signatures), _CHUNK):
         part = np.asarray(signatures[start : start + _CHUNK, band * _ROWS : (band + 1) * _ROWS], dtype=np.uint64)
+        _give_back(signatures)
         mixed = np.zeros(len(part), dtype=np.uint64)
         for column in part.T:
             mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
@@ -149,4 +151,12 @@ def _similarities(
     for start in range(0, len(later), _CHUNK // 8):
         part = slice(start, start + _CHUNK // 8)
         found[part] = (signatures[first[part]] == signatures[later[part]]).mean(axis=1)
+        _give_back(signatures)
     return found
+
+
+def _give_back(signatures: npt.NDArray[np.uint32]) -> None:
+    """Let the system take back the pages of the file that were read; without this they count as our memory."""
+    mapped = getattr(signatures, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
