@@ -179,3 +179,16 @@ def test_the_cards_own_instructions_and_the_wanted_emotion():
         "<|im_start|>system\nStay curt, Mira.\nMira feels anger now.<|im_end|>\n<|im_start|>assistant\n"
     )
     assert prompt.emotion == "anger"
+
+
+def test_a_reply_put_into_an_open_prompt_has_the_tokens_that_training_sees():
+    history = dialogue(("Jo", "Ahoy."), ("Mira", "What?"), ("Jo", "Nothing."))
+    whole = dialogue(("Jo", "Ahoy."), ("Mira", "What?"), ("Jo", "Nothing."), ("Mira", "Liar!"))
+    trained = builder().build(MIRA, whole, reply=False, targets="last")
+    answered = builder().answered(builder().build(MIRA, history), "Liar!")
+    length = len(answered.input_ids)
+    assert answered.input_ids == trained.input_ids[:length]
+    assert answered.turn_ids == trained.turn_ids[:length]
+    assert answered.loss_mask == trained.loss_mask[:length]
+    assert spoken(answered) == spoken(trained) == "Liar!<|im_end|>"
+    assert spoken(builder().answered(builder().build(MIRA, history), "Liar!", tokens=3)) == "Lia"

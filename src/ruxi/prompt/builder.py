@@ -153,6 +153,25 @@ class PromptBuilder:
             emotion=emotion,
         )
 
+    def answered(self, prompt: Prompt, text: str, *, tokens: int | None = None) -> Prompt:
+        """A prompt that is open for a reply, with this reply in it, in the tokens that `build` would give it.
+
+        Args:
+            prompt: Built with `reply=True`; it is longer than `context_length` with the reply, if need be.
+            text: The reply's words.
+            tokens: Keep so many tokens of the reply; None keeps all, with the end of the turn.
+
+        Returns:
+            The longer prompt; the reply alone is marked in its `loss_mask`.
+        """
+        spoken = (self._encode_words(text) + self.end_of_turn_ids)[:tokens]
+        return replace(
+            prompt,
+            input_ids=prompt.input_ids + spoken,
+            turn_ids=prompt.turn_ids + prompt.turn_ids[-1:] * len(spoken),
+            loss_mask=(False,) * len(prompt.input_ids) + (True,) * len(spoken),
+        )
+
     def _persona(self, character: Character, dialogue: Dialogue, user: str) -> _Piece:
         words = persona_words(character, dialogue, user)
         ids = self._encode_words(words)
