@@ -10,7 +10,9 @@ def register(data: typer.Typer) -> None:
     from ruxi.cli.data_align import align
     from ruxi.cli.data_annotate import annotate
     from ruxi.cli.data_check import check
+    from ruxi.cli.data_crowd import crowd
 
     data.command("check")(check)
     data.command("align")(align)
     data.command("annotate")(annotate)
+    data.add_typer(crowd)

@@ -82,7 +82,8 @@ def _draw_confidence(axes: Any, alignment: Alignment, sound: Audio) -> None:
             color=colour,
             label=f"{label}: {len(turns)}",
         )
-    axes.set(title="Turns", xlabel="time in the sound (s)", ylabel="confidence", ylim=(0, 1.4), xlim=(0, sound.duration))
+    axes.set(title="Turns", xlabel="time in the sound (s)", ylabel="confidence")
+    axes.set(ylim=(0, 1.4), xlim=(0, sound.duration))
     axes.legend(loc="upper right", ncols=3)
 
 

@@ -98,7 +98,7 @@ class RemoteAnnotator:
             )
         if "labels" in self.fields and len(self.fields) > 1:
             raise UsageError("pictures and turns are annotated apart", remedy="Make two remote annotators.")
-        _check_url(url, key)
+        check_url(url, key)
         self.context_turns = 0 if "labels" in self.fields else context_turns
         self.batch = 1 if "labels" in self.fields else batch
         self.name = f"remote:{model}"
@@ -252,7 +252,12 @@ class RemoteAnnotator:
         )
 
 
-def _check_url(url: str, key: str | None) -> None:
+def check_url(url: str, key: str | None) -> None:
+    """Refuse an address that cannot be used, or over which a key would travel unencrypted.
+
+    Raises:
+        UsageError: It is refused.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"{url!r} is no http address", remedy="Give a base URL such as https://host/v1.")
