@@ -80,6 +80,8 @@ def test_the_dialogue_keeps_who_said_and_showed_what_on_one_time_axis(make_scene
         ("Aye.\nUser: and I say no", "Aye."),
         ("Aye.\nUser：不", "Aye."),
         ("Mira: Aye, captain.\n\n", "Aye, captain."),
+        ("Aye.\n\nMira: And more.", "Aye."),
+        ("Aye.\nMirage\n", "Aye.\nMirage"),
         ("米拉没来。<|im_start|>user", "米拉没来。"),
         (" \n Aye.\n<START>\nMore", "Aye."),
         ("Mir", "Mir"),

@@ -7,9 +7,11 @@ begins; an answer that is interrupted is kept as far as it was spoken.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,8 +81,10 @@ class Scene:
             language=language,
         )
         self._perception = Perception(extractors or engine.extractor_names(), cache=cache, limits=limits)
-        self._passing = tempfile.TemporaryDirectory(prefix="ruxi-scene-")
-        self._media = MediaFolder(self._passing.name, limits=limits)
+        # Media of a chat that is not saved lie in a private folder as long as the scene lives.
+        passing = tempfile.mkdtemp(prefix="ruxi-scene-")
+        weakref.finalize(self, shutil.rmtree, passing, ignore_errors=True)
+        self._media = MediaFolder(passing, limits=limits)
         self._saved: SavedChat | None = None
         self._stream: ReplyStream | None = None
         self._retries = 0

@@ -66,12 +66,16 @@ def speak(
             for delta in deltas:
                 completion += len(delta.token_ids)
                 piece = text.push(delta.text)
+                if text.stopped:
+                    delta = replace(delta, finish_reason="stop")
                 if delta.finish_reason is not None:
                     piece += text.flush()
                 spoken = spoken or bool(piece)
                 if delta.finish_reason is None or spoken or attempt == attempts - 1:
                     usage = Usage(prompt_tokens=len(prompt.input_ids), completion_tokens=completion)
                     yield replace(delta, text=piece), usage
+                if text.stopped:
+                    break
         if spoken:
             return
 
