@@ -132,7 +132,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sound, spoken = speak(SCENE[: arguments.lines])
     began = time.monotonic()
-    heard = settle_words(Whisper("en").extract(sound).words, sound)
+    heard = settle_words(Whisper(["en"]).extract(sound).words, sound)
     seconds = time.monotonic() - began
     results = []
     for offset, drift in CASES:

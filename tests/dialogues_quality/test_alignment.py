@@ -206,7 +206,15 @@ def test_a_film_in_two_dialogues_shares_one_clock_and_is_cut_by_turns(make_set: 
     def scene(number: int, rows: list[list[Word]]) -> Dialogue:
         shown = Turn(speaker="Narrator", parts=[Part(kind="audio", media=name, start=0.0)])
         lines = [subtitle(words, 2.0, 0.01) for words in rows]
-        turns = [Turn(speaker="Mira", parts=[text(line.text)], start=line.start, end=line.end) for line in lines]
+        turns = [
+            Turn(
+                speaker="Mira",
+                parts=[Part(kind="text", text=line.text, start=line.start, end=line.end)],
+                start=line.start,
+                end=line.end,
+            )
+            for line in lines
+        ]
         cast = [CastMember(name="Mira"), CastMember(name="Narrator", kind="narrator")]
         return Dialogue(id=f"film/{number}", cast=cast, turns=[shown, *turns])
 
@@ -221,6 +229,7 @@ def test_a_film_in_two_dialogues_shares_one_clock_and_is_cut_by_turns(make_set: 
     turn = aligned.get("film/1").turns[1]
     assert turn.start == pytest.approx(said[7][0].start, abs=0.05)
     assert turn.parts[0].words[1].start == pytest.approx(said[7][1].start, abs=0.05)
+    assert (turn.parts[0].start, turn.parts[0].end) == (turn.start, turn.end)
     assert turn.model_extra is not None
     assert turn.model_extra["alignment"]["method"] == "words"
     piece = open_audio(aligned.media.read(turn.parts[1].media or ""))

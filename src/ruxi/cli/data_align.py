@@ -22,9 +22,9 @@ def align(
     folder: Annotated[Path, typer.Argument(metavar="SET", help="Folder of a data set with sounds or videos.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the aligned data set.")],
     extractor: Annotated[str, typer.Option(help="Extractor that hears words with their times.")] = "whisper-base",
-    language: Annotated[
-        str | None, typer.Option(help="ISO 639-1 code of what is spoken; found out unless given.")
-    ] = None,
+    languages: Annotated[
+        str, typer.Option(help="ISO 639-1 codes of what may be spoken, separated by commas; found out unless given.")
+    ] = "",
     cut: Annotated[bool, typer.Option("--cut", help="Give each aligned turn its own piece of the recording.")] = False,
     pictures: Annotated[bool, typer.Option(help="Draw a picture of each recording's alignment.")] = True,
     longest: Annotated[float, typer.Option(min=1, help="Longest recording that is opened, in minutes.")] = 180,
@@ -36,7 +36,8 @@ def align(
     from ruxi.features import load_extractor
     from ruxi.media import Limits
 
-    settings = {"language": language} if language else {}
+    codes = [code.strip() for code in languages.split(",") if code.strip()]
+    settings: dict[str, Any] = {"languages": codes} if codes else {}
     # An hour of sound at 16 kHz takes 230 MB of memory.
     limits = Limits(seconds=longest * 60, decoded_bytes=2**31, bytes=2**33, decode_seconds=3600)
     aligner = SetAligner(

@@ -53,8 +53,11 @@ def _with_words(parts: list[Part], words: list[Word]) -> list[Part]:
     spoken = [part for part in parts if part.kind == "text" and part.text and part.text.strip()]
     spoken = spoken or [part for part in parts if part.kind in ("audio", "video") and part.text]
     left = list(words)
-    found: dict[int, list[Word]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for part in spoken:
         count = len(shown_words(part.text or ""))
-        found[id(part)], left = left[:count], left[count:]
-    return [part.model_copy(update={"words": found[id(part)]}) if id(part) in found else part for part in parts]
+        own, left = left[:count], left[count:]
+        found[id(part)] = {"words": own}
+        if part.kind == "text":  # A sound keeps its own place; a text stands where its words are spoken.
+            found[id(part)] |= {"start": own[0].start if own else None, "end": own[-1].end if own else None}
+    return [part.model_copy(update=found[id(part)]) if id(part) in found else part for part in parts]

@@ -72,7 +72,11 @@ class IdentityCheck:
 
 def _digest(record: Checked) -> bytes:
     content = [
-        (turn.speaker, " ".join(words) or turn.text, [part.media for part in turn.parts if part.media])
+        (
+            turn.speaker,
+            " ".join(words) or turn.text,
+            [part.media or part.name for part in turn.parts if part.kind != "text"],
+        )
         for turn, words in zip(record.dialogue.turns, record.turn_words, strict=True)
     ]
     return hashlib.blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -68,7 +68,7 @@ class LeakageCheck:
             last = (kind, name, rank)
             yield Fault(
                 self.name,
-                "error" if kind in ("passage", "group") else "warning",
+                "error" if kind == "passage" else "warning",
                 f"it is in split {SPLITS[rank]!r}, and {self._scratch.place(other_row)} in split"
                 f" {SPLITS[other_rank]!r} has {name}",
                 LEAK_REMEDY,
