@@ -131,6 +131,7 @@ class Seen:
     text = "Good morning"
     words = (Word(text="Good", start=0.1, end=0.2), Word(text="morning", start=0.2, end=0.4))
     language = "en"
+    language_probability = 0.9
 
 
 class Extractor:

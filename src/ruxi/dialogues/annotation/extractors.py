@@ -57,5 +57,5 @@ class ExtractorAnnotator:
             return None
         answer: Answer = {"text": found.text, "words": [word.model_dump() for word in found.words]}
         if found.language:
-            answer["language"] = [found.language, 1.0]
+            answer["language"] = [found.language, round(found.language_probability or 1.0, 4)]
         return answer

@@ -84,6 +84,11 @@ class FeatureLike(Protocol):
         """BCP 47 code of what is spoken."""
         ...
 
+    @property
+    def language_probability(self) -> float | None:
+        """How sure that is, between 0 and 1."""
+        ...
+
 
 class ExtractorLike(Protocol):
     """An extractor of the room above; `ruxi.features.Extractor` is one."""
