@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     from ruxi.cli.data import data
     from ruxi.cli.data_quality import register as register_quality
     from ruxi.cli.doctor import doctor
+    from ruxi.cli.eval import evaluate
     from ruxi.cli.pull import pull
 
     app.command("pull")(pull)
@@ -23,3 +24,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(card)
     register_quality(data)
     app.add_typer(data)
+    app.command("eval")(evaluate)

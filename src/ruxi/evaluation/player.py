@@ -1,0 +1,162 @@
+"""The model under test, with eyes and ears: what tasks ask instead of an engine.
+
+Media are looked at and listened to as on stage: what the extractors recognise stands in the prompt, in place of the
+data set's own labels, which are often the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ruxi.characters import Character
+from ruxi.dialogues import Dialogue, Part
+from ruxi.evaluation.task import TaskOptions
+from ruxi.media import Kind, MediaFolder
+from ruxi.prompt import Prompt
+from ruxi.runtime import Engine, Sampling
+from ruxi.scene.perception import Perception
+from ruxi.scene.speaking import speak
+
+_ROOM_FOR_REPLY = 256
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A reply that a model made up.
+
+    Attributes:
+        text: Its words.
+        prompt_tokens: Tokens that were read.
+        tokens: Tokens that were generated.
+        first: Seconds until the first piece of text.
+        seconds: Seconds until the end.
+        emotion: The user's emotion as the model perceived it, or None.
+        intent: The user's intent as the model perceived it, or None.
+    """
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    first: float
+    seconds: float
+    emotion: str | None
+    intent: str | None
+
+
+class Player:
+    """Plays the roles of a task.
+
+    Args:
+        engine: The model.
+        perception: Its eyes and ears; by default those that the engine names.
+    """
+
+    def __init__(self, engine: Engine, perception: Perception | None = None) -> None:
+        self.engine = engine
+        self._perception = perception or Perception(engine.extractor_names())
+        self._seen: dict[tuple[str, str], Part] = {}
+        self._alone: dict[tuple[int, ...], float] = {}
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of media that it can take."""
+        return frozenset(self.engine.extractor_names())
+
+    def prompt(
+        self,
+        character: Character,
+        dialogue: Dialogue,
+        speaker: str,
+        options: TaskOptions,
+        folder: MediaFolder,
+    ) -> Prompt:
+        """The tokens of a dialogue that the character is about to answer.
+
+        Raises:
+            DataError: The last turn alone is longer than `context_tokens` allow.
+        """
+        builder = self.engine.prompts.with_options(
+            context_length=min(options.context_tokens, self.engine.context_length - _ROOM_FOR_REPLY),
+            persona_tokens=options.persona_tokens,
+        )
+        return builder.build(character, self.perceived(dialogue, folder), speaker=speaker, targets="none")
+
+    def answered(self, prompt: Prompt, text: str, tokens: int | None = None) -> Prompt:
+        """A prompt with a reply to it, of which so many tokens are scored at most."""
+        room = self.engine.context_length - len(prompt.input_ids)
+        return self.engine.prompts.answered(prompt, text, tokens=room if tokens is None else min(room, tokens))
+
+    def perceived(self, dialogue: Dialogue, folder: MediaFolder) -> Dialogue:
+        """The dialogue with what the extractors recognise in its media, in place of the data set's labels."""
+        turns = [
+            turn.model_copy(update={"parts": [self._perceived(part, folder) for part in turn.parts]})
+            for turn in dialogue.turns
+        ]
+        return dialogue.model_copy(update={"turns": turns})
+
+    def log_likelihood(self, prompts: Sequence[Prompt], folder: MediaFolder) -> list[Scores]:
+        """Natural log-probability of each scored token, one array a prompt."""
+        slots = {(slot.kind, slot.media): slot for prompt in prompts for slot in prompt.slots}
+        media = self._perception.features(slots.values(), folder)
+        return self.engine.log_likelihood(prompts, media)
+
+    def worth_alone(self, prompt: Prompt) -> float:
+        """Log-likelihood in all of a prompt's reply without what it answers: the turn alone, in the same tokens."""
+        start = prompt.turn_ids.index(prompt.turn_ids[-1])
+        ids, mask = prompt.input_ids[start:], prompt.loss_mask[start:]
+        if ids not in self._alone:
+            alone = replace(prompt, input_ids=ids, turn_ids=prompt.turn_ids[start:], loss_mask=mask, slots=())
+            # One at a time: a number must not depend on which others happened to be asked for before.
+            self._alone[ids] = float(self.engine.log_likelihood([alone], {})[0].sum())
+        return self._alone[ids]
+
+    def reply(self, prompt: Prompt, speaker: str, folder: MediaFolder, sampling: Sampling) -> Spoken:
+        """Let it speak."""
+        media = self._perception.features(prompt.slots, folder)
+        began = time.perf_counter()
+        first = None
+        text, tokens = "", 0
+        emotion = intent = None
+        for delta, usage in speak(self.engine, prompt, media, sampling, speaker, ()):
+            text += delta.text
+            if first is None and delta.text.strip():
+                first = time.perf_counter() - began
+            tokens = usage.completion_tokens
+            emotion, intent = delta.user_emotion or emotion, delta.user_intent or intent
+        seconds = time.perf_counter() - began
+        return Spoken(text, len(prompt.input_ids), tokens, first or seconds, seconds, emotion, intent)
+
+    def feelings(self, prompt: Prompt, folder: MediaFolder) -> Mapping[str, Mapping[str, float]] | None:
+        """Probabilities of the labels of the model's own heads at the end of the last turn, by head.
+
+        Returns:
+            `emotion` and `intent`; None when the model has no such heads.
+        """
+        perceive = getattr(self.engine, "perceive", None)
+        if perceive is None:
+            return None
+        found: Mapping[str, Mapping[str, float]] | None = perceive(
+            prompt, self._perception.features(prompt.slots, folder)
+        )
+        return found
+
+    def _perceived(self, part: Part, folder: MediaFolder) -> Part:
+        if part.kind == "text" or part.media is None:
+            return part
+        bare = part.model_copy(update={"labels": []})
+        if part.kind not in self.kinds:
+            return bare
+        key = (part.kind, part.media)
+        if key not in self._seen:
+            kind: Kind = part.kind
+            shown = self._perception.open(kind, folder.path(part.media), start=0.0)
+            self._seen[key] = self._perception.perceive(shown.medium)
+        found = self._seen[key]
+        return bare.model_copy(update={"labels": found.labels, "text": part.text or found.text})

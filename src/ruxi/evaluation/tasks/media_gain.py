@@ -1,0 +1,150 @@
+"""Media gain: is the true reply likelier with the right picture or sound than with another one, or with none?
+
+The true reply is scored three times: with the dialogue's own media, with those of another item, and without any. Data
+sets often describe their pictures in words; these words are left out here, so that the medium is the only source. What
+the model's own extractor recognises counts as part of the medium and is exchanged with it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from ruxi.dialogues import Dialogue, Part
+from ruxi.errors import DataError
+from ruxi.evaluation.replies import Turns, before_reply, drawn, reply_items
+from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
+
+if TYPE_CHECKING:
+    from ruxi.evaluation.data import EvaluationData
+    from ruxi.evaluation.player import Player
+
+Kind = Literal["image", "audio", "video"]
+
+
+class MediaGainOptions(TaskOptions):
+    """Options of media gain."""
+
+    turns: Turns = "last"
+    """Which replies of a dialogue count: its last turn, or all of them."""
+    kind: Kind = "image"
+    """Kind of medium that is exchanged."""
+    keep_captions: bool = False
+    """Keep the data set's own words about the medium."""
+    reply_tokens: int | None = Field(None, gt=0)
+    """Tokens of each reply that are scored; all of them unless given."""
+
+
+class MediaGain(Task):
+    """Compares the likelihood of the true reply under three conditions."""
+
+    name = "media_gain"
+    summary = "likelihood of the true reply with its own picture or sound, another one, or none"
+    needs: ClassVar[frozenset[Need]] = frozenset({"likelihood", "media"})
+    Options: ClassVar[type[TaskOptions]] = MediaGainOptions
+    options: MediaGainOptions
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Gains in nats a token, and how often the right medium beats the other one."""
+        return (
+            Metric("gain over shuffled", mean_of("gain over shuffled")),
+            Metric("gain over none", mean_of("gain over none")),
+            Metric("right beats shuffled", mean_of("right beats shuffled")),
+            Metric("nats with right", mean_of("nats with right"), higher_is_better=False),
+        )
+
+    def items(self, data: EvaluationData, seed: int) -> list[Item]:
+        """Replies after at least one medium, each with the media of another item."""
+        items = [
+            item
+            for item in reply_items(data, self.options.model_copy(update={"items": None}), seed, self.options.turns)
+            if self._media(item)
+        ]
+        if len({self._media(item) for item in items}) < 2:
+            raise DataError(
+                f"no two replies follow different media of the kind {self.options.kind!r}",
+                where=str(data.path),
+                remedy="Give data with media, or another kind.",
+            )
+        chosen = []
+        for item in items:
+            dice = random.Random(f"{seed}/{item.id}")
+            others = sorted({self._media(other) for other in items} - {self._media(item)})
+            shuffled = dice.choice(others)
+            chosen.append(replace(item, facts={**item.facts, "shuffled": shuffled}))
+        return drawn(chosen, self.options.items, seed)
+
+    def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
+        """Score each reply under the three conditions."""
+        prompts = [
+            player.answered(
+                player.prompt(item.character, dialogue, item.speaker, self.options, data.media),
+                item.candidates[0],
+                self.options.reply_tokens,
+            )
+            for item in items
+            for dialogue in (
+                self._with_media(item, None),
+                self._with_media(item, item.facts["shuffled"]),
+                self._with_media(item, ()),
+            )
+        ]
+        means = [float(scores.mean()) for scores in player.log_likelihood(prompts, data.media)]
+        records = []
+        for item, right, shuffled, none in zip(items, means[::3], means[1::3], means[2::3], strict=True):
+            values = {
+                "gain over shuffled": right - shuffled,
+                "gain over none": right - none,
+                "right beats shuffled": 0.5 if right == shuffled else float(right > shuffled),
+                "nats with right": -right,
+            }
+            shown = {
+                "right": self._media(item),
+                "shuffled": item.facts["shuffled"],
+                "likelihood": [right, shuffled, none],
+            }
+            records.append(Record(item.id, item.cluster, values, shown))
+        return records
+
+    def floors(self, items: Sequence[Item], data: EvaluationData) -> dict[str, list[Record]]:
+        """A model that does not look."""
+        blind = {"gain over shuffled": 0.0, "gain over none": 0.0, "right beats shuffled": 0.5}
+        return {"blind": [Record(item.id, item.cluster, blind) for item in items]}
+
+    def _media(self, item: Item) -> tuple[str, ...]:
+        return tuple(
+            part.media
+            for turn in item.dialogue.turns[:-1]
+            for part in turn.parts
+            if part.kind == self.options.kind and part.media is not None
+        )
+
+    def _with_media(self, item: Item, media: Sequence[str] | None) -> Dialogue:
+        """The dialogue with these media in place of its own, in turn; None leaves them, none takes them away."""
+        count = 0
+
+        def exchanged(part: Part) -> Part | None:
+            nonlocal count
+            if part.kind != self.options.kind or part.media is None:
+                return part
+            own = part if self.options.keep_captions else part.model_copy(update={"text": None, "name": None})
+            if media is None:
+                return own
+            if not media:
+                return None
+            count += 1
+            return own.model_copy(update={"media": media[(count - 1) % len(media)]})
+
+        return _with_parts(before_reply(item), exchanged)
+
+
+def _with_parts(dialogue: Dialogue, change: Callable[[Part], Part | None]) -> Dialogue:
+    turns = []
+    for turn in dialogue.turns:
+        parts = [changed for part in turn.parts if (changed := change(part)) is not None]
+        turns.append(turn.model_copy(update={"parts": parts}))
+    return dialogue.model_copy(update={"turns": turns})

@@ -1,0 +1,191 @@
+"""Evaluations that are right, repeatable, resumable, and never taken for others."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ruxi.errors import DataError, UsageError
+from ruxi.evaluation import EvaluationData, Planned, Results, evaluate, make_task
+from ruxi.evaluation.comparison import compare_folders, comparison_table
+from ruxi.evaluation.results import TaskResult
+from ruxi.evaluation.runner import floors_path, records_path
+from tests.evaluation.stage import ScoringEngine, knows_the_answers, player, write_set
+
+OPTIONS = {"next_reply": {"candidates": 5}, "media_gain": {}, "reply_likelihood": {}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> EvaluationData:
+    return write_set(tmp_path / "set")
+
+
+def run(
+    tmp_path: Path, data: EvaluationData, engine: ScoringEngine, out: str, *names: str, **options: object
+) -> Results:
+    plan = [Planned(make_task(name, OPTIONS[name]), data) for name in names or OPTIONS]
+    identity = {"name": engine.name}
+    return evaluate(player(engine, tmp_path), identity, plan, tmp_path / out, **options)  # type: ignore[arg-type]
+
+
+def found(results: Results, task: str) -> TaskResult:
+    return next(result for result in results.tasks if result.task == task)
+
+
+def values(results: Results) -> dict[str, dict[str, float | None]]:
+    return {task.label: {metric.name: metric.value for metric in task.metrics} for task in results.tasks}
+
+
+def test_a_model_that_knows_every_reply_ranks_all_of_them_first(tmp_path: Path, data: EvaluationData) -> None:
+    result = found(run(tmp_path, data, ScoringEngine(knows_the_answers()), "out", "next_reply"), "next_reply")
+    assert result.items == 12
+    for name in ("hits@1", "mrr", "likelihood hits@1", "likelihood mrr"):
+        assert result.metric(name).value == 1.0
+    assert result.metric("nats").value == pytest.approx(0.1)
+
+
+def test_a_model_that_knows_nothing_is_at_chance(tmp_path: Path, data: EvaluationData) -> None:
+    result = found(run(tmp_path, data, ScoringEngine(lambda context, reply: -1.0), "out", "next_reply"), "next_reply")
+    hits = result.metric("hits@1")
+    assert hits.value == pytest.approx(0.2)
+    assert hits.floors["chance"] == pytest.approx(0.2)
+    assert 0 <= hits.floors["TF-IDF"] <= 1
+
+
+def test_shuffled_truths_fall_to_chance(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", dialogues=90)
+    engine = ScoringEngine(knows_the_answers(90, shuffled=True))
+    result = found(run(tmp_path, data, engine, "out", "next_reply"), "next_reply")
+    hits = result.metric("hits@1")
+    assert hits.low is not None
+    assert hits.high is not None
+    assert hits.low <= 0.2 <= hits.high
+
+
+def test_pmi_is_not_fooled_by_replies_that_are_likely_anywhere(tmp_path: Path, data: EvaluationData) -> None:
+    knows = knows_the_answers()
+
+    def fluent(context: str, reply: str) -> float:
+        # The lower the number in a reply, the likelier it is, with or without a dialogue before it.
+        return knows(context, reply) / 10 - float(reply.split()[3]) if reply[-1:] == "." else -9.0
+
+    result = found(run(tmp_path, data, ScoringEngine(fluent), "out", "next_reply"), "next_reply")
+    assert result.metric("hits@1").value == 1.0
+    assert result.metric("likelihood hits@1").value < 0.5  # type: ignore[operator]
+
+
+def test_the_same_run_twice_gives_the_same_numbers_and_other_seeds_other_items(
+    tmp_path: Path, data: EvaluationData
+) -> None:
+    engine = ScoringEngine(lambda context, reply: -zlib.crc32((context + reply).encode()) / 2**32)
+    first, second = (run(tmp_path, data, engine, out, seeds=(0, 1)) for out in ("one", "two"))
+    assert values(first) == values(second)
+    hits = found(first, "next_reply").metric("mrr")
+    assert hits.by_seed[0] != hits.by_seed[1]
+    for name in ("next_reply", "media_gain"):
+        label = f"{name}@{data.name}"
+        one, two = (records_path(tmp_path / out, label, 0).read_bytes() for out in ("one", "two"))
+        assert one == two
+
+
+def test_a_stopped_evaluation_goes_on_and_ends_with_the_same_numbers(tmp_path: Path, data: EvaluationData) -> None:
+    def score(context: str, reply: str) -> float:
+        return -len(set(context) ^ set(reply)) / 7
+
+    whole = run(tmp_path, data, ScoringEngine(score), "whole", "next_reply")
+    stopped = ScoringEngine(score)
+
+    def stop(label: str, done: int, total: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, data, stopped, "parts", "next_reply", progress=stop)
+    path = records_path(tmp_path / "parts", f"next_reply@{data.name}", 0)
+    # A kill in the middle of writing leaves half a line.
+    path.write_bytes(path.read_bytes()[:-20])
+    resumed = ScoringEngine(score)
+    results = run(tmp_path, data, resumed, "parts", "next_reply")
+    assert values(results) == values(whole)
+    assert 0 < resumed.calls < stopped.calls + 20
+    again = ScoringEngine(score)
+    assert values(run(tmp_path, data, again, "parts", "next_reply")) == values(whole)
+    assert again.calls == 0
+
+
+def test_records_of_another_model_or_with_other_options_are_refused(tmp_path: Path, data: EvaluationData) -> None:
+    engine = ScoringEngine(knows_the_answers())
+    run(tmp_path, data, engine, "out", "next_reply")
+    with pytest.raises(UsageError, match=r"another evaluation \(model differ\).*--replace"):
+        run(tmp_path, data, ScoringEngine(knows_the_answers(), name="other"), "out", "next_reply")
+    plan = [Planned(make_task("next_reply", {"candidates": 4}), data)]
+    with pytest.raises(UsageError, match="options"):
+        evaluate(player(engine, tmp_path), {"name": engine.name}, plan, tmp_path / "out")
+    results = evaluate(player(engine, tmp_path), {"name": engine.name}, plan, tmp_path / "out", replace=True)
+    assert found(results, "next_reply").metric("hits@1").floors["chance"] == pytest.approx(0.25)
+
+
+def test_items_that_do_not_fit_are_counted_and_do_not_end_the_evaluation(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", long=True)
+    result = found(run(tmp_path, data, ScoringEngine(knows_the_answers()), "out", "next_reply"), "next_reply")
+    assert (result.items, result.failed) == (11, 1)
+    assert result.metric("hits@1").value == 1.0
+    lines = records_path(tmp_path / "out", "next_reply@stage", 0).read_text().splitlines()
+    (error,) = [record["shown"]["error"] for line in lines[1:] if "error" in (record := json.loads(line))["shown"]]
+    assert "d00" in error
+    assert "do not fit" in error
+
+
+def test_the_right_picture_beats_another_one_only_for_a_model_that_looks(tmp_path: Path, data: EvaluationData) -> None:
+    def looks(context: str, reply: str) -> float:
+        shown = next((colour for colour in ("red", "green", "blue") if f"[picture: {colour}]" in context), None)
+        said = next((colour for colour in ("red", "green", "blue") if f"Is it {colour}" in context), None)
+        return -2.0 if shown is None else -1.0 if shown == said else -3.0
+
+    gain = found(run(tmp_path, data, ScoringEngine(looks), "eyes", "media_gain"), "media_gain")
+    assert gain.metric("gain over shuffled").value == pytest.approx(2.0)
+    assert gain.metric("gain over none").value == pytest.approx(1.0)
+    assert gain.metric("right beats shuffled").value == 1.0
+    blind = found(run(tmp_path, data, ScoringEngine(lambda c, r: -1.0, name="b"), "blind", "media_gain"), "media_gain")
+    assert blind.metric("gain over shuffled").value == 0.0
+    assert blind.metric("right beats shuffled").value == 0.5
+
+
+def test_two_models_are_compared_on_the_items_that_both_have(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", dialogues=60)
+    run(tmp_path, data, ScoringEngine(lambda c, r: -len(r) / 9, name="weak"), "weak", "next_reply", "reply_likelihood")
+    run(tmp_path, data, ScoringEngine(knows_the_answers(60), name="strong"), "strong", "next_reply")
+    comparison = compare_folders(tmp_path / "weak", tmp_path / "strong")
+    hits = next(d for d in comparison.differences if d.metric == "hits@1")
+    assert (hits.better, hits.items) == ("second", 60)
+    assert hits.difference == pytest.approx(hits.second - hits.first)
+    assert hits.p_value < 0.01
+    assert comparison.left_out == ["reply_likelihood@stage: done by weak only"]
+    assert "strong" in comparison_table(comparison)
+    backwards = compare_folders(tmp_path / "strong", tmp_path / "weak")
+    assert next(d for d in backwards.differences if d.metric == "hits@1").better == "first"
+
+
+def test_folders_without_a_task_in_common_are_refused(tmp_path: Path, data: EvaluationData) -> None:
+    run(tmp_path, data, ScoringEngine(knows_the_answers()), "one", "next_reply")
+    run(tmp_path, data, ScoringEngine(knows_the_answers()), "two", "media_gain")
+    with pytest.raises(DataError, match="no task in common"):
+        compare_folders(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(DataError, match="ruxi eval"):
+        compare_folders(tmp_path / "one", tmp_path / "nowhere")
+
+
+def test_wrong_task_options_are_named(data: EvaluationData) -> None:
+    with pytest.raises(UsageError, match=r"candidates.*greater than or equal to 2"):
+        make_task("next_reply", {"candidates": 1})
+    with pytest.raises(UsageError, match=r"no task is called 'next'.*next_reply"):
+        make_task("next")
+
+
+def test_floors_are_kept_beside_the_records(tmp_path: Path, data: EvaluationData) -> None:
+    run(tmp_path, data, ScoringEngine(knows_the_answers()), "out", "next_reply")
+    lines = floors_path(tmp_path / "out", f"next_reply@{data.name}", 0).read_text().splitlines()
+    assert {json.loads(line)["floor"] for line in lines} == {"TF-IDF", "chance"}
