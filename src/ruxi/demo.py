@@ -71,7 +71,7 @@ def _play(folder: Path) -> None:
         voice = PiperVoice()
         files.write_bytes(question, voice.speak(_QUESTION))
 
-    scene = Scene(Character.load("mira"), engine, sampling=Sampling(seed=_SEED, max_tokens=100))
+    scene = Scene(Character.load("mira"), engine, sampling=Sampling(seed=_SEED, max_tokens=80))
     scene.save(folder, overwrite=True)
     greeting = scene.greet()
     if greeting is not None:

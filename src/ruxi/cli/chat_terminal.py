@@ -21,6 +21,7 @@ from ruxi.characters.faults import printable
 from ruxi.errors import RuxiError, UsageError
 
 if TYPE_CHECKING:
+    from ruxi.dialogues import Turn
     from ruxi.scene import ReplyStream, Scene
 
 _HELP = """\
@@ -103,8 +104,7 @@ class ChatTerminal:
                 self._print(f"{self._name()} {printable(greeting.text)}")
             return
         for turn in turns[-6:]:
-            shown = [f"[{part.kind}]" for part in turn.parts if part.media is not None]
-            self._print(self._dim(printable(f"{turn.speaker}: {' '.join([*shown, turn.text])}")))
+            self._print(self._dim(printable(f"{turn.speaker}: {_words(turn)}")))
         if turns[-1].speaker != scene.speaker:
             self._print(self._dim("The last line has no answer yet; /retry asks for one."))
 
@@ -126,8 +126,7 @@ class ChatTerminal:
         if not removed:
             raise UsageError("there is nothing to take back")
         for turn in removed:
-            words = turn.text or " ".join(f"[{part.kind}]" for part in turn.parts)
-            self._print(self._dim(printable(f"taken back: {turn.speaker}: {words}")))
+            self._print(self._dim(printable(f"taken back: {turn.speaker}: {_words(turn)}")))
 
     def _retry(self, rest: str) -> None:
         self._follow(self._scene.stream_retry(emotion=self._emotion))
@@ -200,6 +199,15 @@ class ChatTerminal:
 
     def _print(self, text: str, *, end: str = "\n") -> None:
         print(text, end=end, flush=True)
+
+
+def _words(turn: Turn) -> str:
+    """A turn in one line, media by what was recognised in them."""
+    pieces = []
+    for part in turn.parts:
+        found = part.text or next((label.name for label in part.labels), "")
+        pieces.append(found if part.kind == "text" else f"[{part.kind}: {found}]")
+    return " ".join(pieces)
 
 
 def _file_and_words(rest: str) -> tuple[str, str | None]:

@@ -266,7 +266,8 @@ class Scene:
             for part in turn.parts:
                 if part.media is not None:
                     saved.media.add(self._media.path(part.media))
-        self.dialogue.cast[1].character = saved.write_character(self.character)
+        member = next(member for member in self.dialogue.cast if member.name == self.speaker)
+        member.character = saved.write_character(self.character)
         saved.write(self.dialogue)
         self._saved, self._media = saved, saved.media
         return saved.file
@@ -287,7 +288,7 @@ class Scene:
             self.dialogue,
             speaker=self.speaker,
             user=self.user,
-            reserve=sampling.max_tokens,
+            reserve=min(sampling.max_tokens, self.engine.context_length // 4),
             emotion=emotion,
         )
         heading = Heading(
