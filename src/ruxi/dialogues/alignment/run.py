@@ -203,8 +203,8 @@ def _line(turn: Turn, shift: float) -> Line:
     earlier = (turn.model_extra or {}).get("alignment")
     start, end = turn.start, turn.end
     if isinstance(earlier, dict) and "text_start" in earlier:
-        start, end = earlier["text_start"], earlier["text_end"]
-    if start is None or end is None:
+        start, end = earlier["text_start"], earlier.get("text_end")
+    if not isinstance(start, int | float) or not isinstance(end, int | float):
         return Line(words_of_turn(turn))
     return Line(words_of_turn(turn), start - shift, end - shift)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ruxi.dialogues.annotation.types import Annotator, Answer, Item
 from ruxi.dialogues.emotions import TO_BASIC
-from ruxi.dialogues.schema import Dialogue, Label, Part, Turn, Word
+from ruxi.dialogues.schema import Dialogue, Label, Part, Record, Turn, Word
 from ruxi.files import sha256_of_bytes
 from ruxi.media import Kind, Medium
 
@@ -57,9 +57,7 @@ def apply_answer(
     if target.part is not None:
         return _apply_to_part(turn.parts[target.part], answer, annotator, overwrite)
     set_fields = 0
-    notes: list[dict[str, Any]] = [
-        note for note in (turn.model_extra or {}).get("annotations", []) if note.get("source") != annotator.name
-    ]
+    notes = [note for note in notes_of(turn) if note.get("source") != annotator.name]
     for field in ("emotion", "intent"):
         if field in answer and field in annotator.fields:
             name, score = answer[field]
@@ -78,8 +76,19 @@ def apply_answer(
                     part.language = code
                     set_fields += 1
     if notes:
-        turn.__pydantic_extra__ = {**(turn.model_extra or {}), "annotations": notes}
+        set_extra(turn, "annotations", notes)
     return set_fields
+
+
+def notes_of(turn: Turn) -> list[dict[str, Any]]:
+    """The opinions that are noted about a turn."""
+    found = (turn.model_extra or {}).get("annotations")
+    return [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
+
+
+def set_extra(record: Record, name: str, value: Any) -> None:
+    """Set a field that the schema does not name; it is stored like any other."""
+    setattr(record, name, value)
 
 
 def set_main_language(dialogue: Dialogue) -> None:
@@ -129,7 +138,7 @@ def _apply_to_part(part: Part, answer: Answer, annotator: Annotator, overwrite: 
             for word in words
         ]
         part.language = part.language or (answer["language"][0] if "language" in answer else None)
-        part.__pydantic_extra__ = {**(part.model_extra or {}), "transcript_source": annotator.name}
+        set_extra(part, "transcript_source", annotator.name)
         set_fields += 1
     if "labels" in annotator.fields and answer.get("labels"):
         labels = [Label.model_validate({**label, "source": annotator.name}) for label in answer["labels"]]

@@ -73,11 +73,6 @@ class Scratch:
         )
         return (Fault(**json.loads(text)) for (text,) in rows)
 
-    def faults_of_files(self) -> list[Fault]:
-        """The faults that belong to no record."""
-        rows = self.database.execute("SELECT fault FROM fault WHERE row IS NULL")
-        return [Fault(**json.loads(text)) for (text,) in rows]
-
     def counts(self) -> dict[str, dict[Severity, int]]:
         """Number of faults by check and severity."""
         found: dict[str, dict[Severity, int]] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruxi import files
-from ruxi.dialogues.annotation.items import said_in
+from ruxi.dialogues.annotation.items import notes_of, said_in, set_extra
 from ruxi.dialogues.copying import copy_set, writer_like
 from ruxi.dialogues.crowd.agreement import Annotator, Method, Verdict, alpha, latest, quality, verdicts
 from ruxi.dialogues.crowd.label_studio import Judgement
@@ -163,12 +163,8 @@ def _apply(
         turn.intent = verdict.value
     elif question == IN_CHARACTER.name:
         turn.rating = (float(verdict.value) - 1) / (STARS - 1)
-    notes = [
-        other
-        for other in (turn.model_extra or {}).get("annotations", [])
-        if (other.get("source"), other.get("field")) != (SOURCE, question)
-    ]
-    turn.__pydantic_extra__ = {**(turn.model_extra or {}), "annotations": [*notes, note]}
+    notes = [other for other in notes_of(turn) if (other.get("source"), other.get("field")) != (SOURCE, question)]
+    set_extra(turn, "annotations", [*notes, note])
     report.set_fields[question] += 1
 
 
