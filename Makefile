@@ -17,7 +17,8 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 docs: .venv/installed
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python tools/cli_reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The environment, made anew when the requirements change.
 .venv/installed: pyproject.toml constraints.txt
