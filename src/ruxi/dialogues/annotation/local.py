@@ -66,7 +66,7 @@ class ClassifierAnnotator:
         if len(texts) < _FEWEST or len(set(labels)) < 2:
             raise DataError(
                 f"{len(texts)} turns with {len(set(labels))} different labels are too few to learn {field!r} from",
-                remedy=f"Label at least {_FEWEST} turns with two or more labels.",
+                remedy=f"Label at least {_FEWEST} turns with two or more labels, or leave {field!r} out (`--fields`).",
             )
         digest = hashlib.sha256(repr((texts, labels, embedder.name if embedder else None)).encode("utf-8", "replace"))
         self.version = digest.hexdigest()[:16]
