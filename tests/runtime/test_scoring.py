@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from ruxi.dialogues import Turn
+from ruxi.dialogues import Dialogue, Turn
 from ruxi.errors import EngineError
 from ruxi.prompt import Prompt
+from ruxi.runtime import Perceptive, Sampling
 from ruxi.runtime.torch_engine import TorchEngine
-from tests.runtime.test_torch_engine import MEDIA, ask, engine, passes, seeing  # noqa: F401 (a fixture)
+from tests.runtime.test_torch_engine import IMAGE, MEDIA, SOUND, ask, engine, passes, seeing  # noqa: F401 (a fixture)
 
 ANSWERS = ["I see a storm.", "Aye!", "The wind is turning, and the sky over the harbour grows dark.", "A cat."]
 
@@ -93,3 +94,34 @@ def test_a_marked_first_token_is_refused(engine: Callable[..., TorchEngine]) -> 
 def test_scores_are_finite_log_probabilities(engine: Callable[..., TorchEngine]) -> None:  # noqa: F811
     found = engine().log_likelihood(candidates(engine(), ANSWERS), {})
     assert all(torch.isfinite(torch.from_numpy(scores)).all() and (scores < 0).all() for scores in found)
+
+
+def test_perception_is_what_a_reply_reports_and_does_not_depend_on_what_was_read_before(
+    engine: Callable[..., TorchEngine],  # noqa: F811
+) -> None:
+    one = engine(gate=1.0, guidance={})
+    assert isinstance(one, Perceptive)
+    prompts = [ask(one, seeing()), ask(one, Dialogue(id="d", turns=seeing().turns[:3])), ask(one, seeing())]
+    first, second, third = one.perceive(prompts, MEDIA)
+    assert set(first) == {"emotion", "intent"}
+    assert sum(first["emotion"].values()) == pytest.approx(1, abs=1e-5)
+    last = list(one.generate(prompts[0], MEDIA, Sampling(temperature=0, max_tokens=2)))[-1]
+    assert max(first["emotion"], key=first["emotion"].__getitem__) == last.user_emotion
+    assert max(first["intent"], key=first["intent"].__getitem__) == last.user_intent
+    assert first["emotion"] == pytest.approx(third["emotion"], abs=1e-5)
+    assert first["emotion"] != pytest.approx(second["emotion"], abs=1e-5)
+    assert engine().perceive(prompts, MEDIA) == [{}, {}, {}]
+
+
+@pytest.mark.weights
+def test_sentences_are_compared_with_media_in_the_shared_space(
+    engine: Callable[..., TorchEngine],  # noqa: F811
+) -> None:
+    media = [("image", MEDIA[IMAGE]), ("audio", MEDIA[SOUND])]
+    assert engine().similarity(media, ["a storm"]) is None
+    found = engine(alignment={}).similarity(media, ["a storm", "a cat", "a storm"])
+    assert found is not None
+    assert found.shape == (2, 3)
+    assert (np.abs(found) <= 1 + 1e-5).all()
+    np.testing.assert_allclose(found[:, 0], found[:, 2], atol=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 1e-3

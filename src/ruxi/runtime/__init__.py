@@ -1,6 +1,6 @@
 """Engines behind one protocol: `load` opens one, `Engine` is what it can do."""
 
 from ruxi.runtime.loading import load
-from ruxi.runtime.protocol import Delta, Engine, FinishReason, Media, Sampling
+from ruxi.runtime.protocol import Delta, Engine, Feelings, FinishReason, Media, Perceptive, Sampling
 
-__all__ = ["Delta", "Engine", "FinishReason", "Media", "Sampling", "load"]
+__all__ = ["Delta", "Engine", "Feelings", "FinishReason", "Media", "Perceptive", "Sampling", "load"]

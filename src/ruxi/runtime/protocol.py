@@ -126,3 +126,22 @@ class Engine(Protocol):
     def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
         """Natural log-probability of each token that a prompt's `loss_mask` marks, one array a prompt."""
         ...
+
+
+Feelings = Mapping[str, Mapping[str, float]]
+"""Probabilities of labels, by head (`emotion`, `intent`); empty when a model has no heads."""
+
+
+@runtime_checkable
+class Perceptive(Protocol):
+    """An engine that can say what it perceives without speaking; not every engine can."""
+
+    def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
+        """What each prompt's last turn before the reply wants and feels."""
+        ...
+
+    def similarity(
+        self, media: Sequence[tuple[str, FeatureSequence]], sentences: Sequence[str]
+    ) -> npt.NDArray[np.float32] | None:
+        """How well sentences fit media, given by kind: cosines `[media, sentences]`; None without a shared space."""
+        ...

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,10 @@ import torch
 from tokenizers import Tokenizer
 
 from ruxi.errors import EngineError
+from ruxi.features import FeatureSequence, load_extractor
 from ruxi.model import STREAM_OF_KIND, Perception, RolePlayForCausalLM
 from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
-from ruxi.runtime.protocol import Delta, FinishReason, Media, Sampling
+from ruxi.runtime.protocol import Delta, Feelings, FinishReason, Media, Sampling
 from ruxi.runtime.reading import Reader, Reading
 from ruxi.runtime.sampling import Sampler
 from ruxi.runtime.scoring import ReplyScorer
@@ -119,6 +122,54 @@ class TorchEngine:
         return self._scorer.score(prompts, media)
 
     @torch.inference_mode()
+    def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
+        """Probabilities of the model's emotion and intent heads, see `Perceptive`."""
+        settings = self.model.config.guidance_settings
+        if settings is None:
+            return [{} for _ in prompts]
+        found: list[Feelings] = []
+        reading: Reading | None = None
+        for prompt in prompts:
+            reading, _ = self._reader.read_prompt(prompt, media, guided_turns=[prompt.turn_ids[-1]], kept=reading)
+            heads = reading.perception
+            found.append(
+                {}
+                if heads is None
+                else {
+                    "emotion": _by_label(settings.emotions, heads.emotion_logits[0]),
+                    "intent": _by_label(settings.intents, heads.intent_logits[0]),
+                }
+            )
+        return found
+
+    @torch.inference_mode()
+    def similarity(
+        self, media: Sequence[tuple[str, FeatureSequence]], sentences: Sequence[str]
+    ) -> npt.NDArray[np.float32] | None:
+        """Cosines in the space that media and sentences share, see `Perceptive`."""
+        model = self.model
+        if model.alignment is None or any(STREAM_OF_KIND[kind] not in model.resamplers for kind, _ in media):
+            return None
+        weights = next(model.parameters())
+        vectors = []
+        for kind, features in media:
+            stream = STREAM_OF_KIND[kind]
+            values = torch.from_numpy(features.values).to(weights)[None]
+            mask = torch.ones(values.shape[:2], dtype=torch.bool, device=weights.device)
+            vectors.append(model.alignment.embed(stream, model.resamplers[stream](values, mask))[0].float())
+        cosines: npt.NDArray[np.float32] = (
+            torch.stack(vectors).cpu().numpy() @ self._sentence_encoder.embed(sentences).T
+        )
+        return cosines
+
+    @cached_property
+    def _sentence_encoder(self) -> Any:
+        settings = self.model.config.alignment_settings
+        if settings is None:
+            raise EngineError("the model has no space that media and sentences share", where=self.name)
+        return load_extractor(settings.extractor)
+
+    @torch.inference_mode()
     def _open(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, torch.Tensor]:
         reading, hidden = self._reader.read_prompt(prompt, media, guided_turns=[prompt.turn_ids[-1]], kept=kept)
         return reading, hidden[-1:]
@@ -148,3 +199,7 @@ class TorchEngine:
         if kind == "emotion":
             return settings.emotions[int(perception.emotion_logits[0].argmax())]
         return settings.intents[int(perception.intent_logits[0].argmax())]
+
+
+def _by_label(labels: Sequence[str], logits: torch.Tensor) -> dict[str, float]:
+    return dict(zip(labels, logits.float().softmax(dim=-1).tolist(), strict=True))
