@@ -87,7 +87,7 @@ class AdapterMixin(nn.Module):
                 remedy="Name the right base model.",
             )
         model = cls.around(language_model, config)
-        model.load_adapter_weights(_read_weights(folder / ADAPTER_FILE), where=folder)
+        model.load_adapter_weights(read_adapter_weights(folder), where=folder)
         return model
 
     def adapter_weights(self) -> dict[str, Tensor]:
@@ -175,7 +175,13 @@ def _read_config(folder: Path) -> RolePlayConfig:
     return config
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_adapter_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights in an adapter folder, by name.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    path = folder / ADAPTER_FILE
     if not path.is_file():
         raise ModelError("no such file", where=str(path), remedy="Fetch or train the adapter again.")
     try:

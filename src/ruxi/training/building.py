@@ -1,0 +1,116 @@
+"""Models and objectives as a recipe describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ruxi.errors import ModelError
+from ruxi.features import load_extractor
+from ruxi.model import RolePlayForCausalLM
+from ruxi.model.adapter import read_adapter_weights
+from ruxi.training.objectives import Contrastive, Emotion, Intent, Objective, Reply
+from ruxi.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ruxi.training.run import Prepared
+
+
+def build_model(recipe: Recipe) -> RolePlayForCausalLM:
+    """The model of a recipe, its parts taken from `start_from` where they fit.
+
+    Raises:
+        ModelError: The base model cannot be loaded, or no part of the starting adapter fits.
+    """
+    settings = recipe.model
+    torch.manual_seed(recipe.run.seed)
+    model = RolePlayForCausalLM.from_base(
+        settings.base,
+        dtype=precision_of(recipe),
+        modalities=settings.modalities,
+        resampler=settings.resampler,
+        fusion=settings.fusion,
+        guidance=settings.guidance,
+        alignment=settings.alignment,
+        lora=settings.lora,
+    )
+    if settings.start_from is not None:
+        take_weights(model, settings.start_from)
+    return model
+
+
+def precision_of(recipe: Recipe) -> torch.dtype:
+    """The arithmetic of the forward pass; `auto` is bfloat16 where the machine computes it well."""
+    if recipe.run.precision != "auto":
+        return {"bfloat16": torch.bfloat16, "float32": torch.float32}[recipe.run.precision]
+    cpu = torch.cpu.get_capabilities()
+    fast = torch.cuda.is_available() or cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
+
+
+def take_weights(model: RolePlayForCausalLM, adapter: Path) -> int:
+    """Copy the weights of an adapter that have the same names and shapes.
+
+    Returns:
+        How many tensors were taken.
+
+    Raises:
+        ModelError: None fits.
+    """
+    own = model.adapter_weights()
+    given = {
+        name: tensor
+        for name, tensor in read_adapter_weights(adapter).items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    if not given:
+        raise ModelError("shares no part with this recipe's model", where=str(adapter))
+    model.load_state_dict(given, strict=False)
+    return len(given)
+
+
+def build_objectives(recipe: Recipe, prepared: Prepared) -> list[tuple[Objective, float]]:
+    """The objectives with a weight, in the recipe's order."""
+    weights = recipe.objectives
+    chosen: list[tuple[Objective, float]] = []
+    if weights.reply:
+        chosen.append((Reply(), weights.reply))
+    if weights.emotion:
+        chosen.append((Emotion(), weights.emotion))
+    if weights.intent:
+        chosen.append((Intent(), weights.intent))
+    if weights.contrastive:
+        chosen.append((Contrastive(sentence_encoder(prepared.model)), weights.contrastive))
+    return chosen
+
+
+def sentence_encoder(model: RolePlayForCausalLM) -> CachedSentences:
+    """The frozen sentence encoder that the model's alignment was made for."""
+    settings = model.config.alignment_settings
+    if settings is None:
+        raise ModelError("has no alignment", where="model", remedy="Add `alignment: {}` to the recipe's model.")
+    return CachedSentences(settings.extractor)
+
+
+class CachedSentences:
+    """Sentence vectors, each computed once a run.
+
+    Args:
+        extractor: Name of a text extractor with `embed(texts)`.
+    """
+
+    def __init__(self, extractor: str) -> None:
+        self._encoder = load_extractor(extractor)
+        self._vectors: dict[str, Tensor] = {}
+
+    def __call__(self, sentences: Sequence[str]) -> Tensor:
+        """Unit vectors `[n, width]`."""
+        new = [text for text in dict.fromkeys(sentences) if text not in self._vectors]
+        if new:
+            vectors = torch.from_numpy(self._encoder.embed(new))  # type: ignore[attr-defined]
+            self._vectors.update(zip(new, vectors, strict=True))
+        return torch.stack([self._vectors[text] for text in sentences])

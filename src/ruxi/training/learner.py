@@ -1,0 +1,104 @@
+"""The module that is trained: a model with its objectives, so that one call gives all losses.
+
+Losses are computed inside `forward`, because data-parallel wrappers synchronise gradients only for what happens there;
+a process whose batch has no picture then still takes part in every exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ruxi.errors import ModelError
+from ruxi.model import RolePlayForCausalLM
+from ruxi.training.objectives import Loss, Objective, Pass
+from ruxi.training.packing import Batch
+
+_PARTS = {
+    "lora": ".lora_",
+    "resamplers": "resamplers.",
+    "fusion": "fusion.",
+    "guidance": "guidance.",
+    "alignment": "alignment.",
+}
+
+
+class Learner(nn.Module):
+    """A model and what it learns.
+
+    Args:
+        model: The model; its base stays frozen.
+        objectives: With their weights.
+        freeze: Names of adapter parts that are not trained.
+        precision: Arithmetic of the forward pass; adapter weights themselves are float32.
+    """
+
+    def __init__(
+        self,
+        model: RolePlayForCausalLM,
+        objectives: Mapping[Objective, float] | Sequence[tuple[Objective, float]],
+        *,
+        freeze: Sequence[str] = (),
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objectives = list(objectives.items() if isinstance(objectives, Mapping) else objectives)
+        self.precision = precision
+        frozen = tuple(_PARTS[part] for part in freeze)
+        for name, parameter in model.named_parameters():
+            trained = (not name.startswith("language_model.") or ".lora_" in name) and not any(
+                mark in name if mark.startswith(".") else name.startswith(mark) for mark in frozen
+            )
+            parameter.requires_grad_(trained)
+            if trained:
+                # Small updates would be lost in bfloat16; the arithmetic is autocast instead.
+                parameter.data = parameter.data.float()
+        if not any(p.requires_grad for p in model.parameters()):
+            raise ModelError("nothing is left to train", where="model.freeze", remedy="Freeze fewer parts.")
+
+    def forward(self, batch: Batch, labels: Tensor | None = None) -> dict[str, Loss]:
+        """All losses of a batch, by objective; objectives with nothing to learn from are absent."""
+        device = batch.input_ids.device
+        with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
+            run = self.run(batch)
+            losses = {objective.name: objective(run) for objective, _ in self.objectives}
+        return {name: loss for name, loss in losses.items() if loss is not None}
+
+    def run(self, batch: Batch) -> Pass:
+        """Encode media and guidance, and run the decoder."""
+        guidance = None
+        if self.model.guidance is not None and len(batch.replies):
+            persona = self.model.persona_embedding(
+                batch.input_ids, batch.turn_ids, batch.replies[:, 0], batch.segment_ids, batch.replies[:, 1]
+            )
+            heads = self.model.guidance
+            guidance = batch.guidance(persona, heads.emotion_head.out_features, heads.intent_head.out_features)
+        streams = self.model.encode_media(batch.media, guidance, batch=len(batch.input_ids))
+        output = self.model.decode(
+            batch.input_ids,
+            attention_mask=batch.attention_mask,
+            turn_ids=batch.turn_ids,
+            segment_ids=batch.segment_ids,
+            streams=streams,
+            use_cache=False,
+        )
+        return Pass(self.model, batch, streams, output["last_hidden_state"])
+
+    def parameter_groups(
+        self, learning_rate: float, fusion_rate: float, gate_rate: float, weight_decay: float
+    ) -> list[dict[str, object]]:
+        """Groups for AdamW: LoRA, new parts, gates; norms, biases, latents and gates do not decay."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            if name.endswith(".gate"):
+                key = (gate_rate, 0.0)
+            else:
+                rate = learning_rate if ".lora_" in name else fusion_rate
+                key = (rate, weight_decay if parameter.ndim > 1 and "latents" not in name else 0.0)
+            groups.setdefault(key, []).append(parameter)
+        return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]

@@ -1,0 +1,238 @@
+"""Recipes: everything that decides a training run, in one commented YAML file.
+
+A recipe is checked as a whole before anything is loaded: every fault is listed at once, with its field and remedy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ruxi.errors import RuxiError
+
+
+class RecipeError(RuxiError):
+    """A recipe cannot work."""
+
+    exit_code = 2
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataSource(_Section):
+    """One data set in the mixture."""
+
+    path: Path = Field(description="Folder of a data set, as `ruxi data import` writes it.")
+    weight: float = Field(1.0, ge=0, description="How often its dialogues are seen, relative to once an epoch.")
+    limit: int | None = Field(None, gt=0, description="Take this many dialogues of each split at most.")
+    speakers: Literal["characters", "all", "none"] = Field(
+        "characters",
+        description="Whose words are learnt: those of cast members of kind `character`, everybody's, or nobody's "
+        "(then only labels are).",
+    )
+    describe_media: float = Field(
+        0.5, ge=0, le=1, description="Share of dialogues whose labels and transcripts stand in the text as well."
+    )
+    languages: list[str] | None = Field(None, description="Take dialogues in these languages only.")
+
+
+class SequenceSettings(_Section):
+    """How dialogues become sequences."""
+
+    length: int = Field(1024, ge=64, description="Tokens in one packed row.")
+    persona_tokens: int | None = Field(256, gt=0, description="Longest persona; longer ones are cut.")
+    rows: int = Field(1, gt=0, description="Packed rows in one batch.")
+    modality_dropout: float = Field(0.1, ge=0, lt=1, description="Share of media that are hidden while training.")
+
+
+class ObjectiveWeights(_Section):
+    """Weights of the losses; 0 leaves one out."""
+
+    reply: float = Field(1.0, ge=0, description="Likelihood of the character's words.")
+    emotion: float = Field(0.0, ge=0, description="Emotion at the end of a turn, by the guidance's head.")
+    intent: float = Field(0.0, ge=0, description="Intent at the end of a turn, by the guidance's head.")
+    contrastive: float = Field(0.0, ge=0, description="InfoNCE between media and what is said about them.")
+
+
+class OptimiserSettings(_Section):
+    """AdamW and its schedule."""
+
+    learning_rate: float = Field(2e-4, gt=0, description="Peak rate of the language model's LoRA.")
+    fusion_learning_rate: float | None = Field(
+        None, gt=0, description="Peak rate of resamplers, fusion, heads; by default that of the LoRA."
+    )
+    gate_learning_rate: float | None = Field(
+        None, gt=0, description="Peak rate of the fusion gates; by default that of the fusion."
+    )
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine", description="Shape after warm-up.")
+    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps that warm up.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay; norms, biases, gates have none.")
+    clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
+    accumulation: int = Field(1, gt=0, description="Batches whose gradients are added before a step.")
+
+
+class RunSettings(_Section):
+    """How long, how often, when to stop."""
+
+    epochs: float = Field(1.0, gt=0, description="Passes over the mixture; ignored where `steps` is given.")
+    steps: int | None = Field(None, gt=0, description="Optimiser steps.")
+    evaluate_every: int = Field(200, gt=0, description="Steps between evaluations; a checkpoint is kept with each.")
+    evaluation_limit: int = Field(200, gt=0, description="Dialogues in an evaluation at most.")
+    patience: int | None = Field(5, gt=0, description="Evaluations without a better metric before stopping.")
+    metric: str = Field("loss", description="What early stopping and the best checkpoint go by, e.g. `reply_nats`.")
+    log_every: int = Field(10, gt=0, description="Steps between log lines.")
+    seed: int = Field(1, ge=0, description="Seeds order, dropout and new weights.")
+    precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Arithmetic of the forward pass.")
+    example_prompts: int = Field(2, ge=0, description="Validation dialogues whose replies are shown in TensorBoard.")
+
+
+class ModelSettings(_Section):
+    """What is trained around which base model; see `ruxi.model.config` for the fields of each part."""
+
+    base: str = Field("smollm2-135m-instruct", description="Pinned part, folder, or Hugging Face id.")
+    start_from: Path | None = Field(None, description="Adapter folder to go on from; its parts that fit are taken.")
+    modalities: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Streams of media.")
+    resampler: dict[str, Any] = Field(default_factory=dict, description="Perceiver resampler.")
+    fusion: dict[str, Any] = Field(default_factory=dict, description="How media meet the text.")
+    guidance: dict[str, Any] | None = Field(None, description="Intent and emotion heads, guidance tokens.")
+    alignment: dict[str, Any] | None = Field(None, description="Space shared by media and sentences.")
+    lora: dict[str, Any] | None = Field(None, description="Low-rank adapters in the language model.")
+    freeze: list[str] = Field(
+        default_factory=list,
+        description="Adapter parts that stay as they are: lora, resamplers, fusion, guidance, alignment.",
+    )
+
+    @model_validator(mode="after")
+    def _parts_are_known(self) -> Self:
+        known = {"lora", "resamplers", "fusion", "guidance", "alignment"}
+        wrong = sorted(set(self.freeze) - known)
+        if wrong:
+            raise ValueError(f"'freeze' names {', '.join(wrong)}; known: {', '.join(sorted(known))}")
+        return self
+
+
+class Recipe(_Section):
+    """A training run."""
+
+    name: str = Field(pattern=r"^[\w.-]+$", description="Name of the run and of its folder.")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="What is trained.")
+    data: list[DataSource] = Field(min_length=1, description="The mixture.")
+    sequence: SequenceSettings = Field(default_factory=SequenceSettings, description="How dialogues are laid out.")
+    objectives: ObjectiveWeights = Field(default_factory=ObjectiveWeights, description="What is learnt.")
+    optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How it is learnt.")
+    run: RunSettings = Field(default_factory=RunSettings, description="How long it is learnt.")
+
+    @model_validator(mode="after")
+    def _objectives_have_what_they_need(self) -> Self:
+        faults = []
+        weights = self.objectives
+        if (weights.emotion or weights.intent) and self.model.guidance is None and self.model.start_from is None:
+            faults.append("objectives.emotion and objectives.intent need model.guidance; add `guidance: {}`")
+        if weights.contrastive and self.model.alignment is None and self.model.start_from is None:
+            faults.append("objectives.contrastive needs model.alignment; add `alignment: {}`")
+        if not any(weights.model_dump().values()):
+            faults.append("all objectives have weight 0; give one a weight")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def load_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: The YAML file; relative paths in it are relative to the working folder.
+        overrides: Values by dotted field, for example `{"run.steps": 10}`.
+
+    Raises:
+        RecipeError: The file cannot be read, or fields are wrong; the message lists all of them.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="Name a recipe file."
+        ) from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"not YAML: {error}".replace("\n", " "), where=str(path)) from error
+    if not isinstance(content, dict):
+        raise RecipeError(
+            "is not a list of fields",
+            where=str(path),
+            remedy="Write `name:`, `data:` and what else differs from the defaults.",
+        )
+    for field, value in (overrides or {}).items():
+        _set(content, field, value, where=str(path))
+    return check_recipe(content, where=str(path))
+
+
+def check_recipe(content: dict[str, Any], *, where: str = "recipe") -> Recipe:
+    """Check the content of a recipe, the sections of the model included.
+
+    Raises:
+        RecipeError: Fields are wrong; the message lists all of them.
+    """
+    faults = []
+    recipe = None
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        faults += _faults(error)
+    model = content.get("model")
+    if isinstance(model, dict):
+        faults += _model_faults(model)
+    if faults or recipe is None:
+        listed = "".join(f"\n  - {fault}" for fault in dict.fromkeys(faults))
+        raise RecipeError(f"{len(faults)} fault(s):{listed}", where=where)
+    return recipe
+
+
+def _model_faults(model: dict[str, Any]) -> list[str]:
+    """Faults in the parts that the model room defines."""
+    from ruxi.model import config
+
+    sections: dict[str, type[BaseModel]] = {
+        "resampler": config.ResamplerSettings,
+        "fusion": config.FusionSettings,
+        "guidance": config.GuidanceSettings,
+        "alignment": config.AlignmentSettings,
+        "lora": config.LoraSettings,
+    }
+    checks = [(name, kind, model[name]) for name, kind in sections.items() if isinstance(model.get(name), dict)]
+    modalities = model.get("modalities")
+    if isinstance(modalities, dict):
+        checks += [(f"modalities.{name}", config.ModalitySettings, value) for name, value in modalities.items()]
+    faults = []
+    for name, kind, value in checks:
+        try:
+            kind.model_validate(value)
+        except ValidationError as error:
+            faults += _faults(error, f"model.{name}")
+    return faults
+
+
+def _faults(error: ValidationError, prefix: str = "") -> list[str]:
+    found = []
+    for fault in error.errors():
+        field = ".".join(str(piece) for piece in (*((prefix,) if prefix else ()), *fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        value = fault["input"]
+        shown = f" (is {value!r})" if isinstance(value, str | int | float) and fault["type"] != "missing" else ""
+        found.append(f"{field}: {message}{shown}" if field else message)
+    return found
+
+
+def _set(content: dict[str, Any], field: str, value: Any, *, where: str) -> None:
+    *path, last = field.split(".")
+    section = content
+    for name in path:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise RecipeError(f"{field!r} does not lead to a field", where=where)
+    section[last] = value
