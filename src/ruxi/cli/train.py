@@ -48,8 +48,8 @@ def train(
         return
     why = "stopped early, the measure no longer got better" if result.stopped_early else "all steps taken"
     typer.echo(f"{result.steps} steps ({why})")
-    for name, value in sorted(result.metrics.items()):
-        typer.echo(f"  {name.removeprefix('eval_').replace('_', ' ')}: {value:.4f}")
+    for name, measure in sorted(result.metrics.items()):
+        typer.echo(f"  {name.removeprefix('eval_').replace('_', ' ')}: {measure:.4f}")
     typer.echo(f"Adapter: {result.adapter}\nTalk with it: ruxi chat --model {result.adapter}")
 
 
