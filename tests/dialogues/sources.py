@@ -91,6 +91,13 @@ def mmrole_bench(folder: Path) -> Path:
     return folder
 
 
+def multiple_choice(folder: Path) -> Path:
+    question = {"question": "Who flies?", "choices": ["Mira", "a stone"]}
+    write_lines(folder / "quiz.jsonl", [{**question, "answer": "A"}, {**question, "answer": 1, "image": "a.png"}])
+    write(folder / "a.png", png(3))
+    return folder
+
+
 def wesnoth(folder: Path) -> Path:
     def line(speaker: str, text: str, event: int = 0, **fields: Any) -> dict[str, Any]:
         where = {"campaign": "Dead_Water", "scenario": "Invasion!", "file": "a/01_Invasion.cfg", "event": event}
@@ -486,6 +493,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "meld": meld,
     "mmrole": mmrole,
     "mmrole-bench": mmrole_bench,
+    "multiple-choice": multiple_choice,
     "openai": openai,
     "persona-chat": persona_chat,
     "ravdess": ravdess,

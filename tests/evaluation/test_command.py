@@ -51,7 +51,10 @@ def test_a_model_is_measured_resumed_and_compared(folder: Path) -> None:
     assert "hits@1" in (out / "results.md").read_text()
     again = json.loads(ruxi(folder, *command, *options).stdout)
     assert again["tasks"][0]["metrics"] == results["tasks"][0]["metrics"]
-    assert one_line(ruxi(folder, *command, "--set", "next_reply.candidates=4"), 2).startswith("ruxi: eval/llama/records/next_reply@stage/")
+    refused = one_line(ruxi(folder, *command, "--set", "next_reply.candidates=4"), 2)
+    assert refused.startswith("ruxi: eval/llama/records/next_reply@stage/")
+        "ruxi: eval/llama/records/next_reply@stage/"
+    )
     fresh = ruxi(folder, *command, *options, "--out", "fresh")
     assert json.loads(fresh.stdout)["tasks"][0]["metrics"] == results["tasks"][0]["metrics"]
     compared = ruxi(folder, "--compare", "eval/llama", "fresh", "--json")

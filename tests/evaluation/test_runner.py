@@ -188,4 +188,4 @@ def test_wrong_task_options_are_named(data: EvaluationData) -> None:
 def test_floors_are_kept_beside_the_records(tmp_path: Path, data: EvaluationData) -> None:
     run(tmp_path, data, ScoringEngine(knows_the_answers()), "out", "next_reply")
     lines = floors_path(tmp_path / "out", f"next_reply@{data.name}", 0).read_text().splitlines()
-    assert {json.loads(line)["floor"] for line in lines} == {"TF-IDF", "chance"}
+    assert {json.loads(line)["floor"] for line in lines} == {"TF-IDF", "TF-IDF, persona too", "chance"}

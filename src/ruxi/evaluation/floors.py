@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 
 _WORD = re.compile(r"[㐀-鿿]|[^\W㐀-鿿]+")
+_TOKEN = re.compile(r"[㐀-鿿]|[^\W㐀-鿿]+|[!?…]")
 
 
-def vectoriser() -> TfidfVectorizer:
-    """TF-IDF over words, and over single characters in scripts without spaces."""
+def words_of(text: str) -> list[str]:
+    """Words in lower case; single characters of scripts without spaces."""
+    return _WORD.findall(text.lower())
+
+
+def vectoriser(longest: int = 1) -> TfidfVectorizer:
+    """TF-IDF over words and the signs that carry a tone; runs of so many of them at most."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(tokenizer=words_of, token_pattern=None, sublinear_tf=True)
+    return TfidfVectorizer(tokenizer=_tokens_of, token_pattern=None, ngram_range=(1, longest), sublinear_tf=True)
 
 
 def overlap(contexts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float64]]:
@@ -31,8 +37,10 @@ def overlap(contexts: Sequence[str], candidates: Sequence[Sequence[str]]) -> lis
         contexts: One text an item.
         candidates: Texts to choose from, an item.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     texts = sorted({*contexts, *(text for several in candidates for text in several)})
-    model = vectoriser().fit(texts)
+    model = TfidfVectorizer(tokenizer=words_of, token_pattern=None, stop_words="english", sublinear_tf=True).fit(texts)
     scores = []
     for context, several in zip(contexts, candidates, strict=True):
         similarities = model.transform(several) @ model.transform([context]).T
@@ -52,9 +60,7 @@ def classified(texts: Sequence[str], labels: Sequence[str], unknown: Sequence[st
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    model = make_pipeline(
-        vectoriser(), LogisticRegression(C=4.0, class_weight="balanced", max_iter=1000, random_state=seed)
-    )
+    model = make_pipeline(vectoriser(2), LogisticRegression(C=4.0, max_iter=1000, random_state=seed))
     model.fit(list(texts), list(labels))
     return [str(label) for label in model.predict(list(unknown))]
 
@@ -65,6 +71,5 @@ def majority(labels: Sequence[str]) -> str:
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def words_of(text: str) -> list[str]:
-    """Words in lower case; single characters of scripts without spaces."""
-    return _WORD.findall(text.lower())
+def _tokens_of(text: str) -> list[str]:
+    return _TOKEN.findall(text.lower())

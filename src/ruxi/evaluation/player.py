@@ -7,7 +7,7 @@ data set's own labels, which are often the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from ruxi.characters import Character
 from ruxi.dialogues import Dialogue, Part
 from ruxi.evaluation.task import TaskOptions
+from ruxi.features import FeatureSequence
 from ruxi.media import Kind, MediaFolder
-from ruxi.prompt import Prompt
-from ruxi.runtime import Engine, Sampling
+from ruxi.prompt import MediaSlot, Prompt
+from ruxi.runtime import Engine, Feelings, Perceptive, Sampling
 from ruxi.scene.perception import Perception
 from ruxi.scene.speaking import speak
 
@@ -63,6 +64,7 @@ class Player:
         self._perception = perception or Perception(engine.extractor_names())
         self._seen: dict[tuple[str, str], Part] = {}
         self._alone: dict[tuple[int, ...], float] = {}
+        self._replies: dict[object, Spoken] = {}
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -103,9 +105,7 @@ class Player:
 
     def log_likelihood(self, prompts: Sequence[Prompt], folder: MediaFolder) -> list[Scores]:
         """Natural log-probability of each scored token, one array a prompt."""
-        slots = {(slot.kind, slot.media): slot for prompt in prompts for slot in prompt.slots}
-        media = self._perception.features(slots.values(), folder)
-        return self.engine.log_likelihood(prompts, media)
+        return self.engine.log_likelihood(prompts, self._features(prompts, folder))
 
     def worth_alone(self, prompt: Prompt) -> float:
         """Log-likelihood in all of a prompt's reply without what it answers: the turn alone, in the same tokens."""
@@ -118,7 +118,13 @@ class Player:
         return self._alone[ids]
 
     def reply(self, prompt: Prompt, speaker: str, folder: MediaFolder, sampling: Sampling) -> Spoken:
-        """Let it speak."""
+        """Let it speak; tasks that ask for the same reply get the same one."""
+        key = (prompt.input_ids, tuple(slot.media for slot in prompt.slots), repr(sampling))
+        if key not in self._replies:
+            self._replies[key] = self._speak(prompt, speaker, folder, sampling)
+        return self._replies[key]
+
+    def _speak(self, prompt: Prompt, speaker: str, folder: MediaFolder, sampling: Sampling) -> Spoken:
         media = self._perception.features(prompt.slots, folder)
         began = time.perf_counter()
         first = None
@@ -133,19 +139,23 @@ class Player:
         seconds = time.perf_counter() - began
         return Spoken(text, len(prompt.input_ids), tokens, first or seconds, seconds, emotion, intent)
 
-    def feelings(self, prompt: Prompt, folder: MediaFolder) -> Mapping[str, Mapping[str, float]] | None:
-        """Probabilities of the labels of the model's own heads at the end of the last turn, by head.
+    def feelings(self, prompts: Sequence[Prompt], folder: MediaFolder) -> list[Feelings]:
+        """What the model's own heads perceive in each prompt's last turn; empty for a model without heads."""
+        if not isinstance(self.engine, Perceptive):
+            return [{} for _ in prompts]
+        return self.engine.perceive(prompts, self._features(prompts, folder))
 
-        Returns:
-            `emotion` and `intent`; None when the model has no such heads.
-        """
-        perceive = getattr(self.engine, "perceive", None)
-        if perceive is None:
+    def fit(self, slot: MediaSlot, sentences: Sequence[str], folder: MediaFolder) -> list[float] | None:
+        """How well sentences fit a medium, by the space that the model gives both; None when it has none."""
+        if not isinstance(self.engine, Perceptive) or slot.kind not in self.kinds:
             return None
-        found: Mapping[str, Mapping[str, float]] | None = perceive(
-            prompt, self._perception.features(prompt.slots, folder)
-        )
-        return found
+        features = self._perception.features([slot], folder)[slot.media]
+        cosines = self.engine.similarity([(slot.kind, features)], sentences)
+        return None if cosines is None else [float(value) for value in cosines[0]]
+
+    def _features(self, prompts: Sequence[Prompt], folder: MediaFolder) -> dict[str, FeatureSequence]:
+        slots = {(slot.kind, slot.media): slot for prompt in prompts for slot in prompt.slots}
+        return self._perception.features(slots.values(), folder)
 
     def _perceived(self, part: Part, folder: MediaFolder) -> Part:
         if part.kind == "text" or part.media is None:

@@ -54,6 +54,7 @@ class TaskResult(_Result):
         failed: Number of items that could not be asked, for example because they do not fit the context.
         seconds: How long the model took, where it was asked in this run.
         metrics: Its numbers, headline first.
+        details: What a number cannot say, for example a confusion matrix.
         skipped: Why the task was not done; None when it was.
     """
 
@@ -64,6 +65,7 @@ class TaskResult(_Result):
     failed: int = 0
     seconds: float = 0.0
     metrics: list[MetricResult] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
     skipped: str | None = None
 
     @property
@@ -142,6 +144,9 @@ def summarise(
     for metric in task.metrics():
         interval = bootstrap(columns, metric.measure, clusters)
         lowest = {name: _measured(metric, found) for name, found in merged.items()}
+        if not math.isfinite(interval.value) and not any(value is not None for value in lowest.values()):
+            # A measure that only some models have, for example of a head that this one lacks.
+            continue
         results.append(
             MetricResult(
                 name=metric.name,

@@ -166,6 +166,7 @@ def _run_task(
     answered = {seed: [r for r in several if "error" not in r.shown] for seed, several in by_seed.items()}
     result.items = max(len(several) for several in answered.values())
     result.metrics = summarise(task, answered, floors)
+    result.details = task.details([record for several in answered.values() for record in several])
     return result
 
 

@@ -144,6 +144,10 @@ class Task(ABC):
         """Records of what needs no model, by name."""
         return {}
 
+    def details(self, records: Sequence[Record]) -> dict[str, Any]:
+        """What a number cannot say, for the report, for example a confusion matrix."""
+        return {}
+
     def batch_key(self, item: Item) -> str:
         """Items with the same key go into the same batches, because they share work."""
         return ""

@@ -21,6 +21,7 @@ from ruxi.evaluation import floors
 from ruxi.evaluation.metrics import hits_at, reciprocal_rank, standing
 from ruxi.evaluation.replies import KnownReply, Turns, before_reply, drawn, known_replies, reply_items
 from ruxi.evaluation.task import Item, Metric, Record, Task, TaskOptions, Value, mean_of
+from ruxi.prompt.parts import words_of_turn
 
 if TYPE_CHECKING:
     from ruxi.evaluation.data import EvaluationData
@@ -62,6 +63,10 @@ class NextReply(Task):
 
     def items(self, data: EvaluationData, seed: int) -> list[Item]:
         """One item a reply, with distractors that depend on the seed and the item alone."""
+        return drawn(self.all_items(data, seed), self.options.items, seed)
+
+    def all_items(self, data: EvaluationData, seed: int) -> list[Item]:
+        """The items, without a limit to their number."""
         everything = self.options.model_copy(update={"items": None})
         items = reply_items(data, everything, seed, self.options.turns)
         pool = self._pool(data, items)
@@ -82,7 +87,7 @@ class NextReply(Task):
                 where=str(data.path),
                 remedy="Ask for fewer candidates, or name a pool.",
             )
-        return drawn(chosen, self.options.items, seed)
+        return chosen
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
         """Score all candidates of some items in one go."""
@@ -113,18 +118,28 @@ class NextReply(Task):
         return records
 
     def floors(self, items: Sequence[Item], data: EvaluationData) -> dict[str, list[Record]]:
-        """Word overlap with the dialogue, and chance."""
-        contexts = ["\n".join(turn.text for turn in before_reply(item).turns) for item in items]
-        overlaps = floors.overlap(contexts, [item.candidates for item in items])
-        return {
-            "TF-IDF": [
+        """Word overlap with what was said, and with all that a model may read (persona, names, captions); chance."""
+        said = ["\n".join(turn.text for turn in before_reply(item).turns) for item in items]
+        everything = [
+            "\n".join(
+                [
+                    item.character.description,
+                    *(f"{t.speaker}: {words_of_turn(t, describe_media=True)}" for t in before_reply(item).turns),
+                    item.speaker,
+                ]
+            )
+            for item in items
+        ]
+        found = {
+            name: [
                 Record(item.id, item.cluster, ranked(list(scores), item.gold))
                 for item, scores in zip(items, overlaps, strict=True)
-            ],
-            "chance": [
-                Record(item.id, item.cluster, ranked([0.0] * len(item.candidates), item.gold)) for item in items
-            ],
+            ]
+            for name, contexts in (("TF-IDF", said), ("TF-IDF, persona too", everything))
+            if (overlaps := floors.overlap(contexts, [item.candidates for item in items]))
         }
+        flat = [Record(item.id, item.cluster, ranked([0.0] * len(item.candidates), item.gold)) for item in items]
+        return {**found, "chance": flat}
 
     def batch_key(self, item: Item) -> str:
         """Items of one character share their persona."""
