@@ -53,8 +53,6 @@ def test_a_model_is_measured_resumed_and_compared(folder: Path) -> None:
     assert again["tasks"][0]["metrics"] == results["tasks"][0]["metrics"]
     refused = one_line(ruxi(folder, *command, "--set", "next_reply.candidates=4"), 2)
     assert refused.startswith("ruxi: eval/llama/records/next_reply@stage/")
-        "ruxi: eval/llama/records/next_reply@stage/"
-    )
     fresh = ruxi(folder, *command, *options, "--out", "fresh")
     assert json.loads(fresh.stdout)["tasks"][0]["metrics"] == results["tasks"][0]["metrics"]
     compared = ruxi(folder, "--compare", "eval/llama", "fresh", "--json")
