@@ -1,14 +1,16 @@
 # Two commands do everything: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
 
 .PHONY: demo test lint docs clean
 
 demo: .venv/weights
 	$(BIN)/python -m ruxi.demo
 
+# One thread a worker: two computing libraries on all cores would wait for one another.
 test: .venv/weights
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check src tests benchmarks tools
