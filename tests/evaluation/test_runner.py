@@ -185,6 +185,13 @@ def test_wrong_task_options_are_named(data: EvaluationData) -> None:
         make_task("next")
 
 
+def test_the_name_of_a_data_set_leads_nowhere(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", name="../../../elsewhere")
+    run(tmp_path, data, ScoringEngine(knows_the_answers()), "deep/out", "next_reply")
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "deep", "features"}
+    assert len(list((tmp_path / "deep/out/records").glob("*/seed-0.jsonl"))) == 1
+
+
 def test_floors_are_kept_beside_the_records(tmp_path: Path, data: EvaluationData) -> None:
     run(tmp_path, data, ScoringEngine(knows_the_answers()), "out", "next_reply")
     lines = floors_path(tmp_path / "out", f"next_reply@{data.name}", 0).read_text().splitlines()

@@ -87,7 +87,7 @@ def evaluate(
     except KeyboardInterrupt:
         typer.echo(f"ruxi: stopped; {folder} keeps what is done. Give the same command again to go on.", err=True)
         raise typer.Exit(130) from None
-    write_report(folder, results)
+    write_report(folder, results, plan)
     _print(results, folder, as_json)
 
 

@@ -121,6 +121,11 @@ class Results(_Result):
             raise DataError(f"is not what `ruxi eval` writes ({error.error_count()} faults)", where=str(path)) from None
 
 
+def file_name(label: str) -> str:
+    """A name for files about a task, from a label that holds the name of any data set."""
+    return "".join(letter if letter.isalnum() or letter in "-_@" else "-" for letter in label)[:120]
+
+
 def summarise(
     task: Task, by_seed: Mapping[int, Sequence[Record]], floors: Mapping[int, Mapping[str, Sequence[Record]]]
 ) -> list[MetricResult]:

@@ -19,7 +19,7 @@ from ruxi.errors import DataError, EngineError, UsageError
 from ruxi.evaluation.data import EvaluationData
 from ruxi.evaluation.player import Player
 from ruxi.evaluation.records import RecordFile, write_floors
-from ruxi.evaluation.results import Results, TaskResult, summarise
+from ruxi.evaluation.results import Results, TaskResult, file_name, summarise
 from ruxi.evaluation.task import Item, Record, Task
 
 
@@ -114,12 +114,12 @@ def evaluate(
 
 def records_path(out: Path, label: str, seed: int) -> Path:
     """Where the records of a task are kept."""
-    return out / "records" / label / f"seed-{seed}.jsonl"
+    return out / "records" / file_name(label) / f"seed-{seed}.jsonl"
 
 
 def floors_path(out: Path, label: str, seed: int) -> Path:
     """Where the records of a task's floors are kept."""
-    return out / "records" / label / f"floors-{seed}.jsonl"
+    return out / "records" / file_name(label) / f"floors-{seed}.jsonl"
 
 
 def _run_task(

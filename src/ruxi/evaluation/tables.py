@@ -21,10 +21,18 @@ def with_interval(metric: MetricResult) -> str:
     return f"{as_number(metric.value)} [{as_number(metric.low)}, {as_number(metric.high)}]"
 
 
+def floors_of(metric: MetricResult) -> str:
+    """The floors of a metric in one line."""
+    return ", ".join(f"{name} {as_number(value)}" for name, value in metric.floors.items())
+
+
 def task_table(result: TaskResult) -> str:
     """One task: a row a metric, with a column for each floor."""
-    if result.skipped:
-        return f"Skipped: {result.skipped}\n"
+    return f"Skipped: {result.skipped}\n" if result.skipped else table(*task_rows(result))
+
+
+def task_rows(result: TaskResult) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a task's table."""
     floors = list(dict.fromkeys(name for metric in result.metrics for name in metric.floors))
     seeds = len(result.metrics[0].by_seed) if result.metrics else 0
     head = ["metric", "value [95 %]", *(["each seed"] if seeds > 1 else []), *floors]
@@ -36,7 +44,7 @@ def task_table(result: TaskResult) -> str:
             row.append(", ".join(as_number(value) for value in metric.by_seed))
         row += [as_number(metric.floors.get(name)) for name in floors]
         rows.append(row)
-    return table(head, rows)
+    return head, rows
 
 
 def report(results: Results) -> str:
@@ -80,8 +88,8 @@ def side_by_side(several: Sequence[tuple[str, Results]]) -> str:
     for label, name, items, metrics, floors in rows:
         first = label != previous
         previous = label
-        shown_floors = ", ".join(f"{key} {as_number(value)}" for key, value in floors.items())
-        body.append([label if first else "", str(items) if first else "", name, *_cells(metrics), shown_floors])
+        named = ", ".join(f"{key} {as_number(value)}" for key, value in floors.items())
+        body.append([label if first else "", str(items) if first else "", name, *_cells(metrics), named])
     return table(head, body)
 
 
