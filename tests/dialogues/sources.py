@@ -91,6 +91,14 @@ def mmrole_bench(folder: Path) -> Path:
     return folder
 
 
+def mmrole_reviews(folder: Path) -> Path:
+    mmrole_bench(folder)
+    review = {"id": "Loki_1_1", "model": "a-model", "answer": "Yes."}
+    scored = {**review, "scores": {"Fluency": [9.0, 10.0], "Personality": [5.0, 10.0]}}
+    write_lines(folder / "reviews.jsonl.gz", [scored, {**review, "scores": {}}, {**scored, "id": "Gone_1"}])
+    return folder
+
+
 def multiple_choice(folder: Path) -> Path:
     question = {"question": "Who flies?", "choices": ["Mira", "a stone"]}
     write_lines(folder / "quiz.jsonl", [{**question, "answer": "A"}, {**question, "answer": 1, "image": "a.png"}])
@@ -493,6 +501,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "meld": meld,
     "mmrole": mmrole,
     "mmrole-bench": mmrole_bench,
+    "mmrole-reviews": mmrole_reviews,
     "multiple-choice": multiple_choice,
     "openai": openai,
     "persona-chat": persona_chat,

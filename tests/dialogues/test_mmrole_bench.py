@@ -10,6 +10,7 @@ import pytest
 
 from ruxi.dialogues import DialogueSet
 from ruxi.dialogues.importers import import_dataset, load_importer
+from tests.dialogues.sources import mmrole_reviews
 
 _HEAD = "Please step into the shoes of Iron Man.\n\n\nThe description of Iron Man is as follows:\nRich."
 _NOTES = (
@@ -87,3 +88,17 @@ def test_all_published_items_are_read_with_the_pictures_that_are_here(real_data:
         assert dialogue.turns[-1].text == item["gold"].strip()
         assert item["prompt"].endswith(last.text)
         assert dialogue.turns[-1].speaker == item["role"] != last.speaker
+
+
+def test_a_scored_answer_stands_beside_the_gold_reply(tmp_path: Path) -> None:
+    report = import_dataset(load_importer("mmrole-reviews"), mmrole_reviews(tmp_path / "source"), tmp_path / "set")
+    assert (report.dialogues, report.lost) == (1, 2)
+    (dialogue,) = DialogueSet.open(tmp_path / "set")
+    reply = dialogue.turns[-1]
+    assert (dialogue.id, dialogue.group, reply.text) == ("Loki_1_1:a-model", "Loki_1_1", "Yes.")
+    assert reply.rating == pytest.approx(0.7)
+    assert reply.model_extra == {
+        "scores": {"Fluency": [9.0, 10.0], "Personality": [5.0, 10.0]},
+        "reference": "No.",
+        "system": "a-model",
+    }

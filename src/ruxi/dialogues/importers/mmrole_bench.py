@@ -32,7 +32,9 @@ _NOTES = re.compile(r"\n\n\nThe auxiliary information of the image is as follows
 _NOTE = re.compile(r"^ - (Character|Place|Scene) information: ?(.*)$", re.MULTILINE)
 
 
-class _Item(BaseModel):
+class BenchItem(BaseModel):
+    """A line of `test.jsonl`."""
+
     id: str
     split: str
     type: str
@@ -54,11 +56,11 @@ class MMRoleBenchImporter(MMRoleImporter):
         """Stream the items in their published order."""
         path = find(source, "test.jsonl")
         self._add_characters(path.parent / "profiles", context)
-        for number, item in json_lines(path, _Item, context):
+        for number, item in json_lines(path, BenchItem, context):
             with context.guard(path, number):
                 yield self._as_dialogue(item, context, path, number)
 
-    def _as_dialogue(self, item: _Item, context: ImportContext, path: Path, number: int) -> Dialogue:
+    def _as_dialogue(self, item: BenchItem, context: ImportContext, path: Path, number: int) -> Dialogue:
         request = _QUESTION.search(item.prompt) or _OPENING.search(item.prompt)
         if request is None:
             raise DataError("the prompt neither asks for a reply nor for an opening")
@@ -87,7 +89,7 @@ class MMRoleBenchImporter(MMRoleImporter):
             **extra,
         )
 
-    def _shown(self, item: _Item, context: ImportContext, path: Path, number: int) -> Part:
+    def _shown(self, item: BenchItem, context: ImportContext, path: Path, number: int) -> Part:
         found = _NOTES.search(item.prompt)
         notes = {kind: words.strip() for kind, words in _NOTE.findall(found[1] if found else "")}
         return self._image_part(
@@ -113,7 +115,7 @@ def _history(text: str) -> list[Turn]:
     return [Turn.of_text(name, words.strip()) for name, words in zip(pieces[1::2], pieces[2::2], strict=True)]
 
 
-def _partner(item: _Item, history: list[Turn]) -> str:
+def _partner(item: BenchItem, history: list[Turn]) -> str:
     """Whom the role talks with; one published item names the role itself, and its history tells the other."""
     if item.other_role == "a curious human":
         return USER
