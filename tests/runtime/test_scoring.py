@@ -125,3 +125,19 @@ def test_sentences_are_compared_with_media_in_the_shared_space(
     assert (np.abs(found) <= 1 + 1e-5).all()
     np.testing.assert_allclose(found[:, 0], found[:, 2], atol=1e-6)
     assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("settings", [{"gate": 0.7}, {"gate": 0.7, "guidance": {}}], ids=["plain", "guidance"])
+def test_pooled_states_are_the_same_alone_and_together(
+    engine: Callable[..., TorchEngine],  # noqa: F811
+    settings: dict[str, object],
+) -> None:
+    one = engine(**settings)
+    prompts = candidates(one, ANSWERS)
+    for prompt, found in zip(prompts, one.read_replies(prompts, MEDIA), strict=True):
+        (alone,) = one.read_replies([prompt], MEDIA)
+        np.testing.assert_allclose(found.state, alone.state, atol=1e-4)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-4)
+    unmarked = replace(prompts[0], loss_mask=(False,) * len(prompts[0].loss_mask))
+    (nothing,) = one.read_replies([unmarked], MEDIA)
+    assert (len(nothing.scores), nothing.state.any()) == (0, False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,19 @@ from ruxi.runtime.reading import Reader, Reading
 Scores = npt.NDArray[np.float32]
 
 _LOGITS_AT_ONCE = 256
-_NONE: Scores = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class ScoredReply:
+    """What a model makes of the marked tokens of a prompt.
+
+    Attributes:
+        scores: Natural log-probability of each, `[n]`.
+        state: Mean of the last hidden states from which they are predicted, `[d]`; zeros when none is marked.
+    """
+
+    scores: Scores
+    state: npt.NDArray[np.float32]
 
 
 class ReplyScorer:
@@ -45,9 +57,13 @@ class ReplyScorer:
         self._reader = reader
         self._batch_tokens = batch_tokens
 
-    @torch.inference_mode()
     def score(self, prompts: Sequence[Prompt], media: Media) -> list[Scores]:
-        """Natural log-probability of each marked token, one array a prompt.
+        """Natural log-probability of each marked token, one array a prompt; see `read`."""
+        return [reply.scores for reply in self.read(prompts, media)]
+
+    @torch.inference_mode()
+    def read(self, prompts: Sequence[Prompt], media: Media) -> list[ScoredReply]:
+        """Scores and pooled states of the marked tokens.
 
         Args:
             prompts: What to score; those with the same context before the reply are scored together.
@@ -62,43 +78,48 @@ class ReplyScorer:
             if cut is not None:
                 context = (prompt.input_ids[:cut], prompt.turn_ids[:cut], prompt.emotion, _slots(prompt))
                 groups.setdefault(context, []).append(index)
-        scores = [_NONE] * len(prompts)
+        found: dict[int, ScoredReply] = {}
         reading: Reading | None = None
         for members in groups.values():
             together = [prompts[index] for index in members]
             if len(members) > 1 and all(len(_marked_turns(prompt)) == 1 for prompt in together):
-                reading, found = self._score_candidates(together, media, reading)
-                for index, values in zip(members, found, strict=True):
-                    scores[index] = values
+                reading, replies = self._score_candidates(together, media, reading)
+                found.update(zip(members, replies, strict=True))
             else:
                 for index in members:
-                    reading, scores[index] = self._score_one(prompts[index], media, reading)
-        return scores
+                    reading, found[index] = self._score_one(prompts[index], media, reading)
+        width = self._model.language_model.config.get_text_config().hidden_size
+        nothing = ScoredReply(np.zeros(0, np.float32), np.zeros(width, np.float32))
+        return [found.get(index, nothing) for index in range(len(prompts))]
 
-    def _score_one(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, Scores]:
+    def _score_one(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, ScoredReply]:
         marked = [index for index, wanted in enumerate(prompt.loss_mask) if wanted]
         reading, hidden = self._reader.read_prompt(
             prompt, media, guided_turns=_marked_turns(prompt), kept=kept, reread_from=marked[0] - 1
         )
         first_read = len(prompt.input_ids) - len(hidden)
         before = torch.tensor(marked, device=hidden.device) - 1 - first_read
-        return reading, self._token_scores(hidden[before], torch.tensor([prompt.input_ids[i] for i in marked]))
+        states = hidden[before]
+        scores = self._token_scores(states, torch.tensor([prompt.input_ids[i] for i in marked]))
+        return reading, ScoredReply(scores, _as_array(states.float().mean(dim=0)))
 
     def _score_candidates(
         self, prompts: list[Prompt], media: Media, kept: Reading | None
-    ) -> tuple[Reading, list[Scores]]:
+    ) -> tuple[Reading, list[ScoredReply]]:
         cut = prompts[0].loss_mask.index(True)
         reading, hidden = self._reader.read_prompt(
             _up_to(prompts[0], cut), media, guided_turns=_marked_turns(prompts[0]), kept=kept
         )
         firsts = torch.tensor([prompt.input_ids[cut] for prompt in prompts])
         first = self._token_scores(hidden[-1:].expand(len(prompts), -1), firsts)
-        scores = [_NONE] * len(prompts)
+        opening = hidden[-1].float()
+        found: dict[int, ScoredReply] = {}
         for batch in self._batches([len(prompt.input_ids) - cut for prompt in prompts]):
-            found = self._score_batch([prompts[index] for index in batch], cut, reading)
-            for index, values in zip(batch, found, strict=True):
-                scores[index] = np.concatenate([first[index : index + 1], values])
-        return reading, scores
+            scored = self._score_batch([prompts[index] for index in batch], cut, reading)
+            for index, (scores, states) in zip(batch, scored, strict=True):
+                mean = (opening + states) / (len(scores) + 1)
+                found[index] = ScoredReply(np.concatenate([first[index : index + 1], scores]), _as_array(mean))
+        return reading, [found[index] for index in range(len(prompts))]
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
         """Indices by length, as many together as fit `batch_tokens` when padded to the longest."""
@@ -110,8 +131,8 @@ class ReplyScorer:
             batch.append(index)
         yield batch
 
-    def _score_batch(self, prompts: list[Prompt], cut: int, reading: Reading) -> list[Scores]:
-        """Scores of all marked tokens but the first, which the context predicts."""
+    def _score_batch(self, prompts: list[Prompt], cut: int, reading: Reading) -> list[tuple[Scores, Tensor]]:
+        """Scores of all marked tokens but the first, which the context predicts, and the sum of their states."""
         size, longest = len(prompts), max(len(prompt.input_ids) for prompt in prompts) - cut
         ids = torch.zeros(size, longest, dtype=torch.long)
         turns, targets = torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
@@ -132,16 +153,22 @@ class ReplyScorer:
         )["last_hidden_state"]
         wanted = targets[:, 1:]
         flat = self._token_scores(hidden[:, :-1][wanted.to(device)], ids[:, 1:][wanted])
-        return np.split(flat, np.cumsum(wanted.sum(dim=1).numpy())[:-1])
+        sums = (hidden[:, :-1].float() * wanted.to(device)[..., None]).sum(dim=1)
+        return list(zip(np.split(flat, np.cumsum(wanted.sum(dim=1).numpy())[:-1]), sums, strict=True))
 
     def _token_scores(self, hidden: Tensor, tokens: Tensor) -> Scores:
         """Log-probabilities of tokens `[n]` after hidden states `[n, d]`, a piece at a time: vocabularies are wide."""
-        pieces = [_NONE]
+        pieces = [np.zeros(0, np.float32)]
         for states, wanted in zip(hidden.split(_LOGITS_AT_ONCE), tokens.split(_LOGITS_AT_ONCE), strict=True):
             logits = self._model.logits(states).float()
             chosen = logits.gather(1, wanted.to(logits.device)[:, None])[:, 0]
             pieces.append((chosen - logits.logsumexp(dim=-1)).cpu().numpy())
         return np.concatenate(pieces)
+
+
+def _as_array(state: Tensor) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = state.cpu().numpy()
+    return array
 
 
 def _first_marked(prompt: Prompt) -> int | None:

@@ -24,7 +24,7 @@ from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
 from ruxi.runtime.protocol import Delta, Feelings, FinishReason, Media, Sampling
 from ruxi.runtime.reading import Reader, Reading
 from ruxi.runtime.sampling import Sampler
-from ruxi.runtime.scoring import ReplyScorer
+from ruxi.runtime.scoring import ReplyScorer, ScoredReply
 from ruxi.runtime.streaming import TextStream
 
 _LONGEST_CONTEXT = 4096
@@ -120,6 +120,10 @@ class TorchEngine:
     def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
         """Natural log-probability of each marked token, see `Engine` and `ruxi.runtime.scoring`."""
         return self._scorer.score(prompts, media)
+
+    def read_replies(self, prompts: Sequence[Prompt], media: Media) -> list[ScoredReply]:
+        """The scores of `log_likelihood`, with the model's pooled states on each reply."""
+        return self._scorer.read(prompts, media)
 
     @torch.inference_mode()
     def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
