@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ruxi.evaluation.runner import Progress
 
 
+_JUDGED = ("judge", "judge_agreement")
+
+
 def evaluate(
     model: Annotated[
         str | None,
@@ -38,6 +41,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="TASK.NAME=VALUE", help="An option of a task; may be repeated."),
     ] = None,
+    judge: Annotated[
+        str | None, typer.Option(metavar="URL", help="OpenAI-compatible server that judges replies.")
+    ] = None,
+    judge_model: Annotated[str, typer.Option(metavar="NAME", help="The judge's model on that server.")] = "default",
     engine: Annotated[str, typer.Option(metavar="NAME", help="What computes the model.")] = "torch",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads for the computation.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Begin anew, whatever is in the result folder.")] = False,
@@ -68,15 +75,21 @@ def evaluate(
     from ruxi.evaluation.identity import model_identity, run_facts
     from ruxi.evaluation.report import write_report
     from ruxi.evaluation.runner import evaluate as run
+    from ruxi.runtime import load
 
     folder = out or Path("eval") / _folder_name(model)
-    plan = _plan(tasks, open_data(data), settings, limit)
-    opened = _open(model, engine, threads)
+    judging = {} if judge is None else {"url": judge, "model": judge_model}
+    plan = _plan(tasks, open_data(data), settings, limit, judging)
+    if any(planned.task.needs for planned in plan):
+        opened = load(model, engine=engine, threads=threads)
+        player, identity = Player(opened), model_identity(model, opened)
+    else:
+        player, identity = Player(lambda: load(model, engine=engine, threads=threads)), {"name": model}
     try:
         with _bars(hidden=as_json) as progress:
             results = run(
-                Player(opened),
-                model_identity(model, opened),
+                player,
+                identity,
                 plan,
                 folder,
                 seeds=range(seeds),
@@ -92,7 +105,11 @@ def evaluate(
 
 
 def _plan(
-    names: list[str] | None, sets: list[EvaluationData], settings: list[str] | None, limit: int | None
+    names: list[str] | None,
+    sets: list[EvaluationData],
+    settings: list[str] | None,
+    limit: int | None,
+    judging: dict[str, Any],
 ) -> list[Planned]:
     from ruxi import plugins
     from ruxi.evaluation import Planned, make_task
@@ -107,7 +124,8 @@ def _plan(
             raise UsageError(f"no data set is called {where!r}", remedy=f"Given: {', '.join(by_name)}.")
         for one in [by_name[where]] if at else sets:
             given = {"items": limit} if limit is not None else {}
-            task = make_task(name, given | options.get(name, {}))
+            judged = judging if name in _JUDGED else {}
+            task = make_task(name, given | judged | options.get(name, {}))
             # A task that was named without its data is done where it fits; one data set must fit it.
             plan.append(Planned(task, one, asked=bool(wanted) and (bool(at) or len(sets) == 1)))
     return plan
@@ -130,12 +148,6 @@ def _options(settings: list[str] | None, known: set[str]) -> dict[str, dict[str,
             )
         options.setdefault(task, {})[option] = yaml.safe_load(value)
     return options
-
-
-def _open(model: str, engine: str, threads: int | None) -> Any:
-    from ruxi.runtime import load
-
-    return load(model, engine=engine, threads=threads)
 
 
 def _folder_name(model: str) -> str:

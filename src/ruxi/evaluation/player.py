@@ -7,8 +7,9 @@ data set's own labels, which are often the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -55,16 +56,25 @@ class Player:
     """Plays the roles of a task.
 
     Args:
-        engine: The model.
+        engine: The model, or what opens it when it is first asked; some tasks ask no model.
         perception: Its eyes and ears; by default those that the engine names.
     """
 
-    def __init__(self, engine: Engine, perception: Perception | None = None) -> None:
-        self.engine = engine
-        self._perception = perception or Perception(engine.extractor_names())
+    def __init__(self, engine: Engine | Callable[[], Engine], perception: Perception | None = None) -> None:
+        self._given = engine
+        self._eyes_and_ears = perception
         self._seen: dict[tuple[str, str], Part] = {}
         self._alone: dict[tuple[int, ...], float] = {}
         self._replies: dict[object, Spoken] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The model."""
+        return self._given if isinstance(self._given, Engine) else self._given()
+
+    @cached_property
+    def _perception(self) -> Perception:
+        return self._eyes_and_ears or Perception(self.engine.extractor_names())
 
     @property
     def kinds(self) -> frozenset[str]:

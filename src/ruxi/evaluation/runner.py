@@ -149,7 +149,7 @@ def _run_task(
             {
                 "model": dict(identity),
                 "task": task.name,
-                "options": task.options.model_dump(mode="json"),
+                "options": task.options.model_dump(mode="json", exclude=set(task.options.incidental)),
                 "data": {"name": data.name, "sha256": data.digest},
                 "seed": seed,
             },

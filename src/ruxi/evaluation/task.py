@@ -92,6 +92,9 @@ class TaskOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Options that change how a number is come by, not the number: an address, a price."""
+
     split: Literal["train", "validation", "test", "all"] | None = None
     """Part of the data; by default the test split, or validation, or whatever there is."""
     languages: list[str] | None = None
