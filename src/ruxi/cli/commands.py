@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     from ruxi.cli.doctor import doctor
     from ruxi.cli.eval import evaluate
     from ruxi.cli.pull import pull
+    from ruxi.cli.reward import reward
     from ruxi.cli.train import train
 
     app.command("pull")(pull)
@@ -27,3 +28,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(data)
     app.command("train")(train)
     app.command("eval")(evaluate)
+    app.command("reward")(reward)

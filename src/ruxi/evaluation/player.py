@@ -115,7 +115,7 @@ class Player:
 
     def log_likelihood(self, prompts: Sequence[Prompt], folder: MediaFolder) -> list[Scores]:
         """Natural log-probability of each scored token, one array a prompt."""
-        return self.engine.log_likelihood(prompts, self._features(prompts, folder))
+        return self.engine.log_likelihood(prompts, self.features(prompts, folder))
 
     def worth_alone(self, prompt: Prompt) -> float:
         """Log-likelihood in all of a prompt's reply without what it answers: the turn alone, in the same tokens."""
@@ -153,7 +153,7 @@ class Player:
         """What the model's own heads perceive in each prompt's last turn; empty for a model without heads."""
         if not isinstance(self.engine, Perceptive):
             return [{} for _ in prompts]
-        return self.engine.perceive(prompts, self._features(prompts, folder))
+        return self.engine.perceive(prompts, self.features(prompts, folder))
 
     def fit(self, slot: MediaSlot, sentences: Sequence[str], folder: MediaFolder) -> list[float] | None:
         """How well sentences fit a medium, by the space that the model gives both; None when it has none."""
@@ -163,7 +163,8 @@ class Player:
         cosines = self.engine.similarity([(slot.kind, features)], sentences)
         return None if cosines is None else [float(value) for value in cosines[0]]
 
-    def _features(self, prompts: Sequence[Prompt], folder: MediaFolder) -> dict[str, FeatureSequence]:
+    def features(self, prompts: Sequence[Prompt], folder: MediaFolder) -> dict[str, FeatureSequence]:
+        """The features of the prompts' media, by their SHA-256."""
         slots = {(slot.kind, slot.media): slot for prompt in prompts for slot in prompt.slots}
         return self._perception.features(slots.values(), folder)
 
