@@ -52,6 +52,10 @@ def evaluate(
         tuple[Path, Path] | None,
         typer.Option(metavar="A B", help="Compare two result folders instead, item by item."),
     ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("--table", metavar="DIR", help="Print result folders as one page of Markdown; to be repeated."),
+    ] = None,
     list_tasks: Annotated[bool, typer.Option("--list", help="List the tasks with their options.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -62,6 +66,11 @@ def evaluate(
     """
     if list_tasks:
         _list(as_json)
+        return
+    if folders:
+        from ruxi.evaluation.page import results_page
+
+        typer.echo(results_page(folders), nl=False)
         return
     if compare is not None:
         _compare(*compare, out, as_json)

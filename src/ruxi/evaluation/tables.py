@@ -70,27 +70,23 @@ def side_by_side(several: Sequence[tuple[str, Results]]) -> str:
     Args:
         several: What each model is called, and its results.
     """
-    rows = []
-    labels = list(dict.fromkeys(task.label for _, results in several for task in results.tasks))
-    for label in labels:
-        found = [{t.label: t for t in results.tasks}.get(label) for _, results in several]
-        names = list(dict.fromkeys(m.name for task in found if task for m in task.metrics))
-        for name in names:
-            metrics = [
-                next((m for m in task.metrics if m.name == name), None) if task is not None else None for task in found
-            ]
-            floors = {key: value for m in metrics if m for key, value in m.floors.items()}
-            items = max(task.items for task in found if task)
-            rows.append((label, name, items, metrics, floors))
-    head = ["task", "items", "metric", *(escaped(name) for name, _ in several), "floors"]
     body = []
-    previous = None
-    for label, name, items, metrics, floors in rows:
-        first = label != previous
-        previous = label
-        named = ", ".join(f"{key} {as_number(value)}" for key, value in floors.items())
-        body.append([label if first else "", str(items) if first else "", name, *_cells(metrics), named])
-    return table(head, body)
+    for label in dict.fromkeys(task.label for _, results in several for task in results.tasks):
+        tasks = [next((task for task in results.tasks if task.label == label), None) for _, results in several]
+        known = [task for task in tasks if task is not None]
+        # Values on other items cannot be the best ones.
+        comparable = len({task.items for task in known}) == 1
+        shown = [label, str(max(task.items for task in known))]
+        for name in dict.fromkeys(metric.name for task in known for metric in task.metrics):
+            metrics = [
+                None if task is None else next((metric for metric in task.metrics if metric.name == name), None)
+                for task in tasks
+            ]
+            floors = {key: value for metric in metrics if metric for key, value in metric.floors.items()}
+            named = ", ".join(f"{key} {as_number(value)}" for key, value in floors.items())
+            body.append([*shown, name, *_cells(metrics, bold=comparable), named])
+            shown = ["", ""]
+    return table(["task", "items", "metric", *(escaped(name) for name, _ in several), "floors"], body)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -104,7 +100,8 @@ def escaped(text: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in text)
 
 
-def _cells(metrics: Sequence[MetricResult | None]) -> list[str]:
+def _cells(metrics: Sequence[MetricResult | None], *, bold: bool) -> list[str]:
+    """A cell a model; the best is bold where all of them had the same items."""
     values = [metric.value if metric else None for metric in metrics]
     known = [value for value in values if value is not None]
     better = next((metric.higher_is_better for metric in metrics if metric), None)
@@ -113,6 +110,6 @@ def _cells(metrics: Sequence[MetricResult | None]) -> list[str]:
     for metric in metrics:
         text = with_interval(metric) if metric else "–"
         value, _, interval = text.partition(" ")
-        bold = metric is not None and best is not None and metric.value == best
-        cells.append(f"**{value}** {interval}".strip() if bold else text)
+        is_best = bold and metric is not None and best is not None and metric.value == best
+        cells.append(f"**{value}** {interval}".strip() if is_best else text)
     return cells
