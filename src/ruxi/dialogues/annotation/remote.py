@@ -1,8 +1,7 @@
 """Any model behind the OpenAI API as an annotator: strict JSON answers, retries with back-off, an estimate of the cost.
 
-Turns go in batches, each with the turns before it; pictures one by one. The server is asked for answers that fit a JSON
-schema; one that does not know schemas is asked for JSON, one that does not know that either for plain text. What does
-not fit is asked again once and then left without an answer. Texts are data: the prompt says so, and nothing in an
+Turns go in batches, each with the turns before it; pictures one by one. `ruxi.endpoint` does the asking. What does not
+fit is asked again once and then left without an answer. Texts are data: the prompt says so, and nothing in an
 answer is used but labels from the lists that were given.
 """
 
@@ -10,26 +9,22 @@ from __future__ import annotations
 
 import base64
 import io
-import ipaddress
 import json
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ruxi.dialogues.annotation.types import Answer, Field, Item
 from ruxi.dialogues.emotions import EMOTIONS
 from ruxi.dialogues.intents import INTENTS
+from ruxi.endpoint import ChatEndpoint
 from ruxi.errors import DataError, MediaError, UsageError
 from ruxi.files import sha256_of_bytes
 
-_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_ATTEMPTS = 5
-_LONGEST_WAIT = 60.0
+if TYPE_CHECKING:
+    import httpx
+
 _LONGEST_TEXT = 2000
 _SIDE = 512
 """Longest side of a picture that is sent, in pixels; one tile of most models."""
@@ -98,18 +93,12 @@ class RemoteAnnotator:
             )
         if "labels" in self.fields and len(self.fields) > 1:
             raise UsageError("pictures and turns are annotated apart", remedy="Make two remote annotators.")
-        check_url(url, key)
+        self._endpoint = ChatEndpoint(url, model, key=key, timeout=timeout, sleep=sleep, error=DataError)
         self.context_turns = 0 if "labels" in self.fields else context_turns
         self.batch = 1 if "labels" in self.fields else batch
         self.name = f"remote:{model}"
         settings = json.dumps([_INSTRUCTIONS, _PICTURE_INSTRUCTIONS, sorted(self.fields), context_turns, url])
         self.version = sha256_of_bytes(settings.encode())[:16]
-        self._url = url.rstrip("/")
-        self._model = model
-        self._formats = ["json_schema", "json_object", "text"]
-        self._sleep = sleep
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(timeout=timeout, headers=headers, follow_redirects=False)
 
     def estimate(
         self, items: Iterable[Item], price_in: float | None = None, price_out: float | None = None
@@ -202,78 +191,10 @@ class RemoteAnnotator:
         return _object({"answers": {"type": "array", "items": _object(entry)}})
 
     def _ask(self, instructions: str, content: Any) -> dict[str, Any]:
-        while True:
-            body = self._body(instructions, content)
-            response = self._send(body)
-            if response.status_code in (400, 404, 415, 422) and len(self._formats) > 1 and "response_format" in body:
-                self._formats.pop(0)  # The server does not know this way of asking for JSON.
-                continue
-            if response.status_code != 200:
-                raise DataError(
-                    f"the server answers {response.status_code}: {response.text[:200]!r}",
-                    where=self._url,
-                    remedy="Check the URL, the model's name and the key.",
-                )
-            return _json_in(response)
-
-    def _body(self, instructions: str, content: Any) -> dict[str, Any]:
         schema = self._schema()
         asked = f"{instructions} Answer with JSON of this schema, and nothing else: {json.dumps(schema)}"
-        body: dict[str, Any] = {
-            "model": self._model,
-            "temperature": 0,
-            "messages": [{"role": "system", "content": asked}, {"role": "user", "content": content}],
-        }
-        if self._formats[0] == "json_schema":
-            wanted = {"name": "annotation", "strict": True, "schema": schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
-        elif self._formats[0] == "json_object":
-            body["response_format"] = {"type": "json_object"}
-        return body
-
-    def _send(self, body: dict[str, Any]) -> httpx.Response:
-        problem = ""
-        for attempt in range(_ATTEMPTS):
-            wait = min(_LONGEST_WAIT, 2.0**attempt) * random.uniform(0.75, 1.25)
-            try:
-                response = self._client.post(f"{self._url}/chat/completions", json=body)
-                if response.status_code not in _RETRIED:
-                    return response
-                problem = f"it answers {response.status_code}"
-                wait = _asked_wait(response) or wait
-            except httpx.TransportError as error:
-                problem = str(error) or type(error).__name__
-            if attempt + 1 < _ATTEMPTS:
-                self._sleep(wait)
-        raise DataError(
-            f"no answer after {_ATTEMPTS} attempts ({problem})",
-            where=self._url,
-            remedy="Start the same command again later; what was answered is kept.",
-        )
-
-
-def check_url(url: str, key: str | None) -> None:
-    """Refuse an address that cannot be used, or over which a key would travel unencrypted.
-
-    Raises:
-        UsageError: It is refused.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url!r} is no http address", remedy="Give a base URL such as https://host/v1.")
-    if parts.username or parts.password:
-        raise UsageError("the URL holds a password", remedy="Give the key by its environment variable.")
-    if key and parts.scheme == "http" and not _is_local(parts.hostname):
-        raise UsageError(
-            f"the key would travel unencrypted to {parts.hostname}", remedy="Use https, or a server on this machine."
-        )
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        messages = [{"role": "system", "content": asked}, {"role": "user", "content": content}]
+        return _json_in(self._endpoint.complete(messages, schema, name="annotation"))
 
 
 def _as_json(number: int, item: Item) -> dict[str, Any]:
@@ -305,13 +226,6 @@ def _json_in(response: httpx.Response) -> dict[str, Any]:
 
 def _score(value: Any) -> float:
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) and value == value else 0.5
-
-
-def _asked_wait(response: httpx.Response) -> float | None:
-    try:
-        return min(_LONGEST_WAIT, max(0.0, float(response.headers["retry-after"])))
-    except (KeyError, ValueError):
-        return None
 
 
 def _as_jpeg(pixels: Any) -> bytes:

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from ruxi.dialogues.annotation.remote import check_url
 from ruxi.dialogues.crowd.export import Project
 from ruxi.dialogues.crowd.label_studio import as_task
+from ruxi.endpoint import check_url
 from ruxi.errors import DataError
 from ruxi.media import MediaFolder
 
