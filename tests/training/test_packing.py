@@ -14,7 +14,7 @@ from ruxi.training.examples import Example, Medium, TurnLabels
 from ruxi.training.learner import Learner
 from ruxi.training.objectives import Emotion, Reply
 from ruxi.training.objectives.contrastive import info_nce
-from ruxi.training.packing import Collator, epoch_orders, pack
+from ruxi.training.packing import Collator, epoch_order, pack
 from tests.model.conftest import build  # noqa: F401 (a fixture)
 
 
@@ -26,12 +26,12 @@ def test_every_example_lands_in_one_row_that_holds_it(lengths, capacity):
 
 
 def test_sources_are_seen_by_their_weights_in_an_order_that_the_seed_decides():
-    orders = epoch_orders([100, 10], [0.5, 3.0], 2, seed=1)
+    orders = [epoch_order([100, 10], [0.5, 3.0], epoch, seed=1) for epoch in range(2)]
     for order in orders:
         assert sum(i < 100 for i in order) == 50
         assert sorted(i for i in order if i >= 100) == sorted(list(range(100, 110)) * 3)
     assert orders[0] != orders[1]
-    assert orders == epoch_orders([100, 10], [0.5, 3.0], 2, seed=1)
+    assert orders == [epoch_order([100, 10], [0.5, 3.0], epoch, seed=1) for epoch in range(2)]
 
 
 def example(number: int, *, picture: bool) -> Example:

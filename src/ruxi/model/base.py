@@ -9,8 +9,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import torch
+from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from ruxi import files, weights
 from ruxi.errors import ModelError
@@ -49,6 +51,27 @@ def load_base(name: str, **options: Any) -> tuple[PreTrainedModel, Path]:
             remedy="Name a folder or hub id with a config.json and safetensors.",
         ) from error
     return model.eval(), folder
+
+
+def base_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of a base model.
+
+    Args:
+        name: Pinned part, folder, or Hugging Face id.
+    """
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(base_folder(name)).backend_tokenizer
+    return tokenizer
+
+
+def fastest_precision(device: str) -> torch.dtype:
+    """bfloat16 where the machine has instructions for it; elsewhere it is emulated and slower than float32.
+
+    Args:
+        device: `cpu` or `cuda`.
+    """
+    cpu = torch.cpu.get_capabilities()
+    fast = device == "cuda" or cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
 
 
 def digest_of(folder: Path) -> str:

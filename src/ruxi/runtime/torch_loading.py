@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from ruxi.errors import UsageError
 from ruxi.model import RolePlayConfig, RolePlayForCausalLM
-from ruxi.model.base import PINNED_BASE, base_folder
+from ruxi.model.base import PINNED_BASE, base_tokenizer, fastest_precision
 from ruxi.runtime.loading import DEFAULT_MODEL, Dtype
 from ruxi.runtime.torch_engine import TorchEngine
 
@@ -39,8 +38,7 @@ def open_torch(name: str, *, dtype: Dtype = "auto", threads: int | None = None) 
     else:
         base = PINNED_BASE if name == DEFAULT_MODEL else name
         model = RolePlayForCausalLM.from_base(base, dtype=precision, modalities=DEFAULT_MODALITIES)
-    tokenizer = AutoTokenizer.from_pretrained(base_folder(model.config.base_model)).backend_tokenizer
-    return TorchEngine(model.to(device), tokenizer, name=name)
+    return TorchEngine(model.to(device), base_tokenizer(model.config.base_model), name=name)
 
 
 def _adapter_folder(name: str) -> Path | None:
@@ -58,10 +56,7 @@ def _adapter_folder(name: str) -> Path | None:
 
 def _precision(dtype: Dtype, device: str) -> torch.dtype:
     if dtype == "auto":
-        # Without instructions for it, bfloat16 is emulated and slower than float32.
-        cpu = torch.cpu.get_capabilities()
-        fast = device == "cuda" or cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
-        return torch.bfloat16 if fast else torch.float32
+        return fastest_precision(device)
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype not in known:
         raise UsageError(f"no precision is called {dtype!r}", where="dtype", remedy=f"Known: auto, {', '.join(known)}.")

@@ -13,6 +13,7 @@ from ruxi.errors import ModelError
 from ruxi.features import load_extractor
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.adapter import read_adapter_weights
+from ruxi.model.base import fastest_precision
 from ruxi.training.objectives import Contrastive, Emotion, Intent, Objective, Reply
 from ruxi.training.recipe import Recipe
 
@@ -47,9 +48,7 @@ def precision_of(recipe: Recipe) -> torch.dtype:
     """The arithmetic of the forward pass; `auto` is bfloat16 where the machine computes it well."""
     if recipe.run.precision != "auto":
         return {"bfloat16": torch.bfloat16, "float32": torch.float32}[recipe.run.precision]
-    cpu = torch.cpu.get_capabilities()
-    fast = torch.cuda.is_available() or cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
-    return torch.bfloat16 if fast else torch.float32
+    return fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def take_weights(model: RolePlayForCausalLM, adapter: Path) -> int:

@@ -55,27 +55,23 @@ def pack(lengths: Sequence[int], order: Sequence[int], capacity: int) -> list[Ro
     return [tuple(row) for row in rows]
 
 
-def epoch_orders(counts: Sequence[int], weights: Sequence[float], epochs: int, seed: int) -> list[list[int]]:
-    """Which examples each epoch sees, in which order.
+def epoch_order(counts: Sequence[int], weights: Sequence[float], epoch: int, seed: int) -> list[int]:
+    """Which examples an epoch sees, in which order.
 
     Args:
         counts: Examples of each source; they are numbered through.
         weights: How often each source is seen in an epoch; fractions are drawn anew each time.
-        epochs: Number of epochs.
-        seed: Decides everything.
+        epoch: Number of the epoch, from 0.
+        seed: With the epoch it decides everything.
     """
-    starts = np.cumsum([0, *counts])
-    orders = []
-    for epoch in range(epochs):
-        rng = random.Random(f"{seed}/{epoch}")
-        order: list[int] = []
-        for start, count, weight in zip(starts, counts, weights, strict=False):
-            mine = range(int(start), int(start) + count)
-            whole, part = divmod(weight, 1.0)
-            order += list(mine) * int(whole) + rng.sample(mine, round(part * count))
-        rng.shuffle(order)
-        orders.append(order)
-    return orders
+    rng = random.Random(f"{seed}/{epoch}")
+    order: list[int] = []
+    for start, count, weight in zip(np.cumsum([0, *counts]), counts, weights, strict=False):
+        mine = range(int(start), int(start) + count)
+        whole, part = divmod(weight, 1.0)
+        order += list(mine) * int(whole) + rng.sample(mine, round(part * count))
+    rng.shuffle(order)
+    return order
 
 
 @dataclass(frozen=True)

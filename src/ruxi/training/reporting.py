@@ -13,6 +13,7 @@ from transformers import TrainerCallback
 
 from ruxi import files
 from ruxi.model import RolePlayForCausalLM
+from ruxi.model.base import base_tokenizer
 from ruxi.training.examples import Example
 from ruxi.training.recipe import Recipe
 
@@ -34,24 +35,20 @@ class ExampleReplies(TrainerCallback):
         with_reply = [example for example in held_out if example.targets.any()]
         self.examples = with_reply[: recipe.run.example_prompts]
         self._writer = writer
+        self._tokenizer = base_tokenizer(model.config.base_model)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Answer and write."""
         if not state.is_world_process_zero:
             return
-        from tokenizers import Tokenizer
-
-        from ruxi.model.base import base_folder
-
-        tokenizer = Tokenizer.from_file(str(base_folder(self.model.config.base_model) / "tokenizer.json"))
         device = next(self.model.parameters()).device
         for example in self.examples:
             start = int(np.flatnonzero(example.targets)[0])
             prompt = torch.from_numpy(example.input_ids[:start].astype(np.int64))[None].to(device)
             turns = torch.from_numpy(example.turn_ids[:start].astype(np.int64))[None].to(device)
             made = self.model.generate(prompt, turn_ids=turns, max_new_tokens=_REPLY_TOKENS, do_sample=False)
-            text = tokenizer.decode(made[0, start:].tolist())
-            asked = tokenizer.decode(example.input_ids[max(0, start - 60) : start].tolist())
+            text = self._tokenizer.decode(made[0, start:].tolist())
+            asked = self._tokenizer.decode(example.input_ids[max(0, start - 60) : start].tolist())
             self._writer.add_text(example.id, f"{asked}\n\n**{text}**", state.global_step)
         self._writer.flush()
 

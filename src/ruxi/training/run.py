@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from tokenizers import Tokenizer
 from torch.utils.tensorboard import SummaryWriter
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
 from transformers.integrations import TensorBoardCallback
@@ -30,13 +29,13 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError, ModelError
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.adapter import read_adapter_weights
-from ruxi.model.base import base_folder
+from ruxi.model.base import base_tokenizer
 from ruxi.prompt import ChatFormat, PromptBuilder
 from ruxi.training.building import build_model, build_objectives, precision_of
 from ruxi.training.examples import Example, ExampleBuilder, selected
 from ruxi.training.learner import Learner
 from ruxi.training.media import Missing, Progress, TrainingMedia
-from ruxi.training.packing import Batch, Collator, Row, epoch_orders, pack
+from ruxi.training.packing import Batch, Collator, Row, epoch_order, pack
 from ruxi.training.recipe import Recipe
 from ruxi.training.reporting import ExampleReplies, write_curves, write_summary
 from ruxi.training.trainer import RolePlayTrainer
@@ -129,8 +128,8 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
 
 def prompts_of(model: RolePlayForCausalLM, context_length: int) -> PromptBuilder:
     """The prompt builder of a model."""
-    tokenizer = Tokenizer.from_file(str(base_folder(model.config.base_model) / "tokenizer.json"))
-    return PromptBuilder(tokenizer, ChatFormat(**(model.config.chat_format or {})), context_length=context_length)
+    chat_format = ChatFormat.model_validate(model.config.chat_format)
+    return PromptBuilder(base_tokenizer(model.config.base_model), chat_format, context_length=context_length)
 
 
 def train(
@@ -209,7 +208,7 @@ def planned_rows(recipe: Recipe, prepared: Prepared) -> tuple[list[Row], int]:
     wanted = recipe.run.steps * per_step if recipe.run.steps else None
     epochs = 10_000 if wanted else math.ceil(recipe.run.epochs)
     for epoch in range(epochs):
-        order = epoch_orders(prepared.counts, weights, epoch + 1, recipe.run.seed)[epoch]
+        order = epoch_order(prepared.counts, weights, epoch, recipe.run.seed)
         packed = pack(lengths, order, recipe.sequence.length)
         if not wanted and epoch == epochs - 1:
             packed = packed[: math.ceil(len(packed) * (recipe.run.epochs - epoch))]
