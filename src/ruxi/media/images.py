@@ -93,7 +93,7 @@ def _turn_upright(image: PIL.Image.Image) -> None:
         PIL.ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
-    except Exception:
+    except Exception:  # Pillow raises whatever its metadata parsers stumble on, struct.error and SyntaxError among it.
         return
 
 
