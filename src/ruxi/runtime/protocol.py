@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ruxi.errors import UsageError
 from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
+from ruxi.runtime.constraints import Constraint
 
 Media = Mapping[str, FeatureSequence]
 """Features of a prompt's media slots, by the medium's SHA-256."""
@@ -35,7 +36,8 @@ class Sampling:
         seed: Same seed, same prompt, same engine: same reply. None draws a fresh one.
         logit_bias: Added to the logits of these token ids.
         no_repeat_ngram: No run of this many tokens stands twice in a reply, and no run of twice as many is
-            taken over from the character's earlier turns; 0 allows both.
+            taken over from the character's earlier turns; 0 allows both. Not for replies of a given form.
+        constraint: The form that the reply must have; `max_tokens` can cut it off before it is complete.
 
     Raises:
         UsageError: A value is out of its range; the message lists every such value.
@@ -53,6 +55,7 @@ class Sampling:
     seed: int | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     no_repeat_ngram: int = 5
+    constraint: Constraint | None = None
 
     def __post_init__(self) -> None:
         checks = {

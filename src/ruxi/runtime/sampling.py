@@ -1,4 +1,4 @@
-"""The next token of a reply: penalties, then temperature, then the cuts, then the dice.
+"""The next token of a reply: penalties, then its form, then temperature, then the cuts, then the dice.
 
 NumPy only, so that every engine draws its tokens in the same way. The order of the steps is that of
 `transformers` (penalties, temperature, top-k, top-p, min-p). Tokens that end a turn are exempt from all
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ruxi.errors import EngineError
 from ruxi.prompt import Prompt
+from ruxi.runtime.constraints import FollowedConstraint
 from ruxi.runtime.protocol import Sampling
 
 Logits = npt.NDArray[np.float32]
@@ -27,16 +28,26 @@ class Sampler:
         sampling: How to choose.
         prompt: What the reply answers; the tokens that the character has spoken in it count as used.
         exempt: Token ids that no penalty and no repetition guard touches: those that end a turn.
+        form: The form that the reply must have, begun by `Constraints.follow`. It knows what has to be repeated, so
+            the repetition guard rests.
     """
 
-    def __init__(self, sampling: Sampling, prompt: Prompt, *, exempt: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt: Prompt,
+        *,
+        exempt: Collection[int] = (),
+        form: FollowedConstraint | None = None,
+    ) -> None:
         self._sampling = sampling
+        self._form = form
         self._exempt = frozenset(exempt)
         self._random = np.random.default_rng(sampling.seed)
         self._counts: dict[int, int] = {}
         spoken = {token for token, mine in zip(prompt.input_ids, prompt.loss_mask, strict=True) if mine}
         self._seen = _ids(spoken - self._exempt)
-        size = sampling.no_repeat_ngram
+        size = sampling.no_repeat_ngram if form is None else 0
         self._guards = [_RepeatGuard(size), _RepeatGuard(2 * size)] if size else []
         for run in _spoken_runs(prompt):
             for guard in self._guards[1:]:
@@ -59,6 +70,8 @@ class Sampler:
             self._counts[token] = self._counts.get(token, 0) + 1
         for guard in self._guards:
             guard.add(token)
+        if self._form is not None:
+            self._form.add(token)
         return token
 
     def _adjusted(self, logits: Logits) -> Logits:
@@ -80,6 +93,8 @@ class Sampler:
                 scores[token] += bias
         for guard in self._guards:
             scores[_ids(guard.banned() - self._exempt)] = -np.inf
+        if self._form is not None:
+            self._form.mask(scores)
         return scores
 
     def _draw(self, scores: Logits) -> int:

@@ -21,6 +21,7 @@ from ruxi.errors import EngineError
 from ruxi.features import FeatureSequence, load_extractor
 from ruxi.model import STREAM_OF_KIND, Perception, RolePlayForCausalLM
 from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
+from ruxi.runtime.constraints import Constraints
 from ruxi.runtime.protocol import Delta, Feelings, FinishReason, Media, Sampling
 from ruxi.runtime.reading import Reader, Reading
 from ruxi.runtime.sampling import Sampler
@@ -58,6 +59,7 @@ class TorchEngine:
         self._tokenizer = tokenizer
         special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         self._end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
+        self._constraints = Constraints(tokenizer, self._end_ids)
         self._reader = Reader(model, uses_media=self.uses_media)
         self._scorer = ReplyScorer(model, self._reader)
         self._kept: Reading | None = None
@@ -83,10 +85,13 @@ class TorchEngine:
                 where=self.name,
                 remedy="Build prompts with `reserve`, or raise the context length.",
             )
-        return self._speak(prompt, media, sampling, min(room, sampling.max_tokens))
+        form = self._constraints.follow(sampling.constraint)
+        sampler = Sampler(sampling, prompt, exempt=self._end_ids, form=form)
+        return self._speak(prompt, media, sampling, sampler, min(room, sampling.max_tokens))
 
-    def _speak(self, prompt: Prompt, media: Media, sampling: Sampling, longest: int) -> Generator[Delta, None, None]:
-        sampler = Sampler(sampling, prompt, exempt=self._end_ids)
+    def _speak(
+        self, prompt: Prompt, media: Media, sampling: Sampling, sampler: Sampler, longest: int
+    ) -> Generator[Delta, None, None]:
         text = TextStream(self._tokenizer, (*prompt.stop, *sampling.stop))
         repeatable = sampling.seed is not None or sampling.temperature == 0
         reading, hidden = self._open(prompt, media, kept=None if repeatable else self._take_kept())
