@@ -58,7 +58,8 @@ class FusionSettings(_Settings):
     """How media tokens meet the text.
 
     Attributes:
-        kind: `cross_attention` fuses inside the decoder; `prefix` puts media tokens before the text of their turn.
+        kind: `cross_attention` fuses inside the decoder; `prefix` puts media tokens before the text of their turn;
+            `none` leaves the decoder alone, so that only the guidance's heads and the shared space perceive media.
         every: Fuse before every so-manieth decoder layer, counted so that the last ones are covered evenly.
         heads: Heads of the cross-attention.
         head_width: Width of one head.
@@ -66,7 +67,7 @@ class FusionSettings(_Settings):
             keys and values are computed and kept once.
     """
 
-    kind: Literal["cross_attention", "prefix"] = "cross_attention"
+    kind: Literal["cross_attention", "prefix", "none"] = "cross_attention"
     every: int = Field(default=6, gt=0)
     heads: int = Field(default=4, gt=0)
     head_width: int = Field(default=64, gt=0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ruxi.errors import ModelError
-from ruxi.model import RolePlayForCausalLM
+from ruxi.model import RolePlayForCausalLM, Streams
 from ruxi.training.objectives import Loss, Objective, Pass
 from ruxi.training.packing import Batch
 
@@ -68,7 +68,10 @@ class Learner(nn.Module):
         return {name: loss for name, loss in losses.items() if loss is not None}
 
     def run(self, batch: Batch) -> Pass:
-        """Encode media and guidance, and run the decoder."""
+        """One forward pass, whose media are encoded and whose decoder is run when an objective asks for it."""
+        return Pass(self.model, batch, lambda: self._encode(batch), lambda streams: self._decode(batch, streams))
+
+    def _encode(self, batch: Batch) -> Streams:
         guidance = None
         if self.model.guidance is not None and len(batch.replies):
             persona = self.model.persona_embedding(
@@ -76,7 +79,9 @@ class Learner(nn.Module):
             )
             heads = self.model.guidance
             guidance = batch.guidance(persona, heads.emotion_head.out_features, heads.intent_head.out_features)
-        streams = self.model.encode_media(batch.media, guidance, batch=len(batch.input_ids))
+        return self.model.encode_media(batch.media, guidance, batch=len(batch.input_ids))
+
+    def _decode(self, batch: Batch, streams: Streams) -> Tensor:
         output = self.model.decode(
             batch.input_ids,
             attention_mask=batch.attention_mask,
@@ -85,7 +90,8 @@ class Learner(nn.Module):
             streams=streams,
             use_cache=False,
         )
-        return Pass(self.model, batch, streams, output["last_hidden_state"])
+        hidden: Tensor = output["last_hidden_state"]
+        return hidden
 
     def parameter_groups(
         self, learning_rate: float, fusion_rate: float, gate_rate: float, weight_decay: float

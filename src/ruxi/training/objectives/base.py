@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
@@ -11,21 +13,31 @@ from ruxi.model import RolePlayForCausalLM, Streams
 from ruxi.training.packing import Batch
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pass:
-    """One forward pass over a batch, shared by all objectives.
+    """One forward pass over a batch, shared by all objectives; what none of them reads is not computed.
 
     Attributes:
         model: The model.
         batch: What went in.
-        streams: Media and guidance as encoded.
-        hidden: Last hidden states `[rows, n, d]`.
+        encode: Encodes media and guidance.
+        decode: Runs the decoder on the text with the streams that it is given.
     """
 
     model: RolePlayForCausalLM
     batch: Batch
-    streams: Streams
-    hidden: Tensor
+    encode: Callable[[], Streams]
+    decode: Callable[[Streams], Tensor]
+
+    @cached_property
+    def streams(self) -> Streams:
+        """Media and guidance as encoded."""
+        return self.encode()
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """Last hidden states `[rows, n, d]`."""
+        return self.decode(self.streams)
 
 
 @dataclass(frozen=True)
