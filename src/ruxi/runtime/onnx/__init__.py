@@ -1,0 +1,1 @@
+"""The fast engine: graphs for ONNX Runtime, without torch or transformers."""
