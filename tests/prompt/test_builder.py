@@ -192,3 +192,41 @@ def test_a_reply_put_into_an_open_prompt_has_the_tokens_that_training_sees():
     assert answered.loss_mask == trained.loss_mask[:length]
     assert spoken(answered) == spoken(trained) == "Liar!<|im_end|>"
     assert spoken(builder().answered(builder().build(MIRA, history), "Liar!", tokens=3)) == "Lia"
+
+
+def rendered(prompt, chat_format: ChatFormat) -> str:
+    """What the tokens would say if they were made of the messages."""
+    around = {"system": chat_format.system, "user": chat_format.user, "assistant": chat_format.assistant}
+    written = "".join(around[m.role][0] + m.text + around[m.role][1] for m in prompt.messages)
+    return written + chat_format.assistant[0]
+
+
+def test_messages_say_what_the_tokens_say():
+    crowd = dialogue(("Jo", "Ahoy."), ("Mira", "What?"), ("Sam", "Nothing."))
+    crowd.turns[2].action = "waves"
+    crowd.turns[2].parts.append(Part(kind="image", media="a" * 64, labels=[Label(name="storm", score=0.9)]))
+    prompt = builder().build(MIRA, crowd, emotion="joy")
+    assert rendered(prompt, ChatFormat.chatml()) == text_of(prompt)
+    assert [(m.role, m.turn, m.marked, m.name) for m in prompt.messages] == [
+        ("system", PERSONA_TURN, False, None), ("user", 0, False, "Jo"), ("assistant", 1, True, None),
+        ("user", 2, False, "Sam"), ("system", 3, False, None),
+    ]  # fmt: skip
+    shown, *words = prompt.messages[3].parts
+    assert shown.slot == prompt.slots[0]
+    assert shown.text == "[picture: storm]"
+    assert [(part.text, part.slot) for part in words] == [("Nothing.", None), ("*waves*", None)]
+
+
+def test_messages_are_shortened_as_the_tokens_are():
+    turns = [("Jo" if i % 2 == 0 else "Mira", f"Line {i}. " + "x" * 80) for i in range(20)]
+    one = builder(900, persona_tokens=40)
+    prompt = one.build(MIRA, dialogue(*turns))
+    assert prompt.first_turn > 0
+    assert rendered(prompt, ChatFormat.chatml()) == text_of(prompt)
+    cut = one.answered(prompt, "Aye, the wind is turning.", tokens=9)
+    assert (cut.messages[-1].text, cut.messages[-1].whole) == ("Aye, the ", False)
+    assert [m.marked for m in cut.messages] == [False] * (len(cut.messages) - 1) + [True]
+    whole = one.answered(prompt, "Aye.")
+    assert (whole.messages[-1].text, whole.messages[-1].whole) == ("Aye.", True)
+    last = one.build(MIRA, dialogue(*turns[-6:]), reply=False, targets="last")
+    assert [m.marked for m in last.messages].count(True) == 1

@@ -27,6 +27,8 @@ from ruxi.scene.speaking import speak
 _ROOM_FOR_REPLY = 256
 
 Scores = npt.NDArray[np.float32]
+Fits = list[float]
+"""Cosine of each sentence with one medium."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class Player:
         start = prompt.turn_ids.index(prompt.turn_ids[-1])
         ids, mask = prompt.input_ids[start:], prompt.loss_mask[start:]
         if ids not in self._alone:
-            alone = replace(prompt, input_ids=ids, turn_ids=prompt.turn_ids[start:], loss_mask=mask, slots=())
+            turns, messages = prompt.turn_ids[start:], prompt.messages[-1:]
+            alone = replace(prompt, input_ids=ids, turn_ids=turns, loss_mask=mask, slots=(), messages=messages)
             # One at a time: a number must not depend on which others happened to be asked for before.
             self._alone[ids] = float(self.engine.log_likelihood([alone], {})[0].sum())
         return self._alone[ids]
@@ -155,13 +158,15 @@ class Player:
             return [{} for _ in prompts]
         return self.engine.perceive(prompts, self.features(prompts, folder))
 
-    def fit(self, slot: MediaSlot, sentences: Sequence[str], folder: MediaFolder) -> list[float] | None:
-        """How well sentences fit a medium, by the space that the model gives both; None when it has none."""
-        if not isinstance(self.engine, Perceptive) or slot.kind not in self.kinds:
+    def fit(self, slots: Sequence[MediaSlot], sentences: Sequence[str], folder: MediaFolder) -> list[Fits] | None:
+        """How well sentences fit each of some media, by the space that the model gives both; None when it has none."""
+        if not isinstance(self.engine, Perceptive) or any(slot.kind not in self.kinds for slot in slots):
             return None
-        features = self._perception.features([slot], folder)[slot.media]
-        cosines = self.engine.similarity([(slot.kind, features)], sentences)
-        return None if cosines is None else [float(value) for value in cosines[0]]
+        known = self._perception.features(slots, folder)
+        if any(slot.media not in known for slot in slots):
+            return None
+        cosines = self.engine.similarity([(slot.kind, known[slot.media]) for slot in slots], sentences)
+        return None if cosines is None else [[float(value) for value in row] for row in cosines]
 
     def features(self, prompts: Sequence[Prompt], folder: MediaFolder) -> dict[str, FeatureSequence]:
         """The features of the prompts' media, by their SHA-256."""

@@ -2,6 +2,6 @@
 
 from ruxi.prompt.builder import PromptBuilder
 from ruxi.prompt.chat_format import ChatFormat
-from ruxi.prompt.types import PERSONA_TURN, MediaSlot, Prompt
+from ruxi.prompt.types import PERSONA_TURN, MediaSlot, Message, MessagePart, Prompt
 
-__all__ = ["PERSONA_TURN", "ChatFormat", "MediaSlot", "Prompt", "PromptBuilder"]
+__all__ = ["PERSONA_TURN", "ChatFormat", "MediaSlot", "Message", "MessagePart", "Prompt", "PromptBuilder"]

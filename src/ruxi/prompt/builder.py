@@ -4,6 +4,7 @@ Decisions:
 - Every piece (header, words, footer) is tokenised on its own, so that a turn has the same tokens wherever it stands;
   the key-value cache of a chat can then be reused, and training sees what the stage sees.
 - Words of cards and people never become control tokens: they are encoded with special tokens switched off.
+- Messages for engines with a tokenizer of their own come from the same pieces, so they say the same.
 - When the history is too long the oldest turns go, several at a time so that the prefix stays the same for a while;
   the persona never goes.
 """
@@ -18,12 +19,12 @@ from typing import Literal
 from tokenizers import Tokenizer
 
 from ruxi.characters import Character
-from ruxi.dialogues import Dialogue, Turn
+from ruxi.dialogues import Dialogue, Part, Turn
 from ruxi.errors import DataError
 from ruxi.prompt.chat_format import ChatFormat
-from ruxi.prompt.parts import words_of_turn
+from ruxi.prompt.parts import pieces_of_turn
 from ruxi.prompt.persona import note_words, persona_words
-from ruxi.prompt.types import PERSONA_TURN, MediaSlot, Prompt
+from ruxi.prompt.types import PERSONA_TURN, MediaSlot, Message, MessagePart, Prompt
 
 Targets = Literal["all", "last", "none"]
 
@@ -32,15 +33,16 @@ _TURNS_DROPPED_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class _Piece:
-    """Tokens of one turn with the share of them that the character speaks."""
+    """Tokens of one turn with the share of them that the character speaks, and the message that they say."""
 
     ids: tuple[int, ...]
     turn: int
     spoken: tuple[bool, ...]
+    message: Message | None = None
 
     @classmethod
-    def silent(cls, ids: tuple[int, ...], turn: int) -> _Piece:
-        return cls(ids, turn, (False,) * len(ids))
+    def silent(cls, ids: tuple[int, ...], turn: int, message: Message | None = None) -> _Piece:
+        return cls(ids, turn, (False,) * len(ids), message)
 
 
 class PromptBuilder:
@@ -151,6 +153,7 @@ class PromptBuilder:
             first_turn=first,
             stop=_stop_strings(dialogue, speaker, user),
             emotion=emotion,
+            messages=tuple(piece.message for piece in pieces if piece.message is not None),
         )
 
     def answered(self, prompt: Prompt, text: str, *, tokens: int | None = None) -> Prompt:
@@ -164,12 +167,17 @@ class PromptBuilder:
         Returns:
             The longer prompt; the reply alone is marked in its `loss_mask`.
         """
-        spoken = (self._encode_words(text) + self.end_of_turn_ids)[:tokens]
+        words = self._encode_words(text)
+        spoken = (words + self.end_of_turn_ids)[:tokens]
+        said = self._beginning(text, len(spoken)) if len(spoken) < len(words) else text
+        turn = prompt.turn_ids[-1]
+        message = Message("assistant", (MessagePart(said),), turn, marked=True, whole=len(spoken) > len(words))
         return replace(
             prompt,
             input_ids=prompt.input_ids + spoken,
-            turn_ids=prompt.turn_ids + prompt.turn_ids[-1:] * len(spoken),
+            turn_ids=prompt.turn_ids + (turn,) * len(spoken),
             loss_mask=(False,) * len(prompt.input_ids) + (True,) * len(spoken),
+            messages=(*(replace(earlier, marked=False) for earlier in prompt.messages), message),
         )
 
     def _persona(self, character: Character, dialogue: Dialogue, user: str) -> _Piece:
@@ -177,20 +185,26 @@ class PromptBuilder:
         ids = self._encode_words(words)
         if self.persona_tokens is not None and len(ids) > self.persona_tokens:
             ids = ids[: self.persona_tokens]
+            words = self._beginning(words, self.persona_tokens)
         header, footer = self.chat_format.system or self.chat_format.user
         return _Piece.silent(
             self._encode_markup(self.chat_format.start + header) + ids + self._encode_markup(footer),
             PERSONA_TURN,
+            Message("system", (MessagePart(words),), PERSONA_TURN),
         )
 
     def _turn(self, turn: Turn, index: int, speaker: str, named: bool) -> _Piece:
-        words = words_of_turn(turn, describe_media=self.describe_media)
+        pieces = pieces_of_turn(turn, describe_media=self.describe_media)
+        parts = tuple(MessagePart(words, _slot(part, index)) for words, part in pieces)
+        words = "\n".join(words for words, _ in pieces)
         if turn.speaker != speaker:
             header, footer = self.chat_format.user
             if named:
                 words = f"{turn.speaker}: {words}"
             return _Piece.silent(
-                self._encode_markup(header) + self._encode_words(words) + self._encode_markup(footer), index
+                self._encode_markup(header) + self._encode_words(words) + self._encode_markup(footer),
+                index,
+                Message("user", parts, index, name=turn.speaker if named else None),
             )
         header, footer = self.chat_format.assistant
         opening = self._encode_markup(header)
@@ -201,15 +215,23 @@ class PromptBuilder:
             opening + spoken + after,
             index,
             (False,) * len(opening) + (True,) * len(spoken) + (False,) * len(after),
+            Message("assistant", parts, index, marked=True),
         )
 
     def _opening(self, index: int, note: str) -> Iterator[_Piece]:
         if note:
             header, footer = self.chat_format.system or self.chat_format.user
             yield _Piece.silent(
-                self._encode_markup(header) + self._encode_words(note) + self._encode_markup(footer), index
+                self._encode_markup(header) + self._encode_words(note) + self._encode_markup(footer),
+                index,
+                Message("system", (MessagePart(note),), index),
             )
         yield _Piece.silent(self._encode_markup(self.chat_format.assistant[0]), index)
+
+    def _beginning(self, words: str, tokens: int) -> str:
+        """What the first tokens of a text say."""
+        offsets = self._words_tokenizer.encode(words, add_special_tokens=False).offsets
+        return words[: offsets[tokens - 1][1]] if tokens else ""
 
     def _encode_words_now(self, text: str) -> tuple[int, ...]:
         return tuple(self._words_tokenizer.encode(text, add_special_tokens=False).ids)
@@ -239,17 +261,26 @@ def _first_turn_that_fits(lengths: list[int], room: int) -> int:
 def _marked(turns: list[_Piece], targets: Targets) -> list[_Piece]:
     spoken = [index for index, piece in enumerate(turns) if any(piece.spoken)]
     kept = {"all": spoken, "last": spoken[-1:], "none": []}[targets]
-    return [
-        piece if index in kept else replace(piece, spoken=(False,) * len(piece.ids))
-        for index, piece in enumerate(turns)
-    ]
+    return [piece if index in kept else _unmarked(piece) for index, piece in enumerate(turns)]
+
+
+def _unmarked(piece: _Piece) -> _Piece:
+    message = piece.message and replace(piece.message, marked=False)
+    return replace(piece, spoken=(False,) * len(piece.ids), message=message)
 
 
 def _slots(dialogue: Dialogue, first: int) -> Iterator[MediaSlot]:
     for index, turn in enumerate(dialogue.turns[first:], start=first):
         for part in turn.parts:
-            if part.media is not None:
-                yield MediaSlot(part.kind, part.media, index, part.start, part)
+            slot = _slot(part, index)
+            if slot is not None:
+                yield slot
+
+
+def _slot(part: Part | None, turn: int) -> MediaSlot | None:
+    if part is None or part.media is None:
+        return None
+    return MediaSlot(part.kind, part.media, turn, part.start, part)
 
 
 def _stop_strings(dialogue: Dialogue, speaker: str, user: str) -> tuple[str, ...]:

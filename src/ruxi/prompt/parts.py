@@ -35,14 +35,22 @@ def words_of_part(part: Part, *, describe_media: bool) -> str:
     return f"[{noun}: {described}]" if described else f"[{noun}]"
 
 
-def words_of_turn(turn: Turn, *, describe_media: bool) -> str:
-    """The text of a whole turn: media first, then words, then the action between asterisks."""
-    media = [p for p in turn.parts if p.kind != "text"]
-    text = [p for p in turn.parts if p.kind == "text"]
-    pieces = [words_of_part(part, describe_media=describe_media) for part in (*media, *text)]
+def pieces_of_turn(turn: Turn, *, describe_media: bool) -> list[tuple[str, Part | None]]:
+    """The texts of a whole turn, each with its medium: media first, then words, then the action between asterisks."""
+    media = [part for part in turn.parts if part.kind != "text"]
+    text = [part for part in turn.parts if part.kind == "text"]
+    pieces: list[tuple[str, Part | None]] = [
+        *((words_of_part(part, describe_media=describe_media), part) for part in media),
+        *((words_of_part(part, describe_media=describe_media), None) for part in text),
+    ]
     if turn.action:
-        pieces.append(f"*{turn.action}*")
-    return "\n".join(piece for piece in pieces if piece)
+        pieces.append((f"*{turn.action}*", None))
+    return [(words, part) for words, part in pieces if words]
+
+
+def words_of_turn(turn: Turn, *, describe_media: bool) -> str:
+    """The text of a whole turn, a line for each of its pieces."""
+    return "\n".join(words for words, _ in pieces_of_turn(turn, describe_media=describe_media))
 
 
 def _names(part: Part) -> str:

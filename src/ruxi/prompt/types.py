@@ -1,8 +1,9 @@
-"""A prompt: the tokens and the media slots that training and the stage share."""
+"""A prompt: the tokens and the media slots that training and the stage share, and the same as messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ruxi.dialogues import Part
 
@@ -30,6 +31,46 @@ class MediaSlot:
 
 
 @dataclass(frozen=True)
+class MessagePart:
+    """A piece of a message.
+
+    Attributes:
+        text: Its words; for a medium what stands for it in the tokens, such as its transcript.
+        slot: The medium that the words stand for, or None.
+    """
+
+    text: str
+    slot: MediaSlot | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the conversation, for engines that have a tokenizer and a template of their own.
+
+    Attributes:
+        role: Who speaks; `system` is the persona, or the note before the reply.
+        parts: What is said, in order; empty pieces are left out.
+        turn: Index of its turn, as in `Prompt.turn_ids`.
+        marked: Whether the tokens of its words are marked in `Prompt.loss_mask`.
+        name: Who says it, where more than one speak to the character.
+        whole: False for a reply that is cut off before the end of its turn.
+    """
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[MessagePart, ...]
+    turn: int
+    marked: bool = False
+    name: str | None = None
+    whole: bool = True
+
+    @property
+    def text(self) -> str:
+        """The words as they stand in the tokens."""
+        words = "\n".join(part.text for part in self.parts)
+        return f"{self.name}: {words}" if self.name else words
+
+
+@dataclass(frozen=True)
 class Prompt:
     """Tokens with the turn that each belongs to.
 
@@ -42,6 +83,7 @@ class Prompt:
         first_turn: Index of the oldest turn that is kept; older ones did not fit.
         stop: Strings at which the reply ends because somebody else begins to speak.
         emotion: The emotion that the reply should carry, for the guidance tokens.
+        messages: The same conversation as messages, without the header that opens the reply.
     """
 
     input_ids: tuple[int, ...]
@@ -51,3 +93,4 @@ class Prompt:
     first_turn: int = 0
     stop: tuple[str, ...] = ()
     emotion: str | None = None
+    messages: tuple[Message, ...] = ()
