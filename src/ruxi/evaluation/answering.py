@@ -6,9 +6,7 @@ the same door as everywhere, and are perceived as on stage.
 
 from __future__ import annotations
 
-import io
 import tempfile
-import wave
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from ruxi.dialogues import CastMember, Dialogue, Part, Turn
 from ruxi.evaluation.player import Player
 from ruxi.evaluation.task import TaskOptions
 from ruxi.media import MediaFolder
+from ruxi.media.encoding import as_png, as_wav
 from ruxi.runtime import Engine, Sampling
 
 _USER = "User"
@@ -116,22 +115,13 @@ def _as_file(medium: Any) -> tuple[str, bytes]:
         TypeError: It is none of these.
     """
     if hasattr(medium, "save") and hasattr(medium, "convert"):
-        buffer = io.BytesIO()
-        medium.convert("RGB").save(buffer, "PNG")
-        return "image", buffer.getvalue()
+        return "image", as_png(np.asarray(medium.convert("RGB")))
     if isinstance(medium, Mapping) and "array" in medium:
-        return "audio", _as_wav(np.asarray(medium["array"], dtype=np.float32), int(medium["sampling_rate"]))
+        samples = np.asarray(medium["array"], dtype=np.float32)
+        mono = samples if samples.ndim == 1 else samples.mean(axis=int(samples.shape[0] > samples.shape[-1]))
+        return "audio", as_wav(mono, int(medium["sampling_rate"]))
     if isinstance(medium, str | Path):
         from ruxi.media import open_medium
 
         return open_medium(Path(medium)).kind, Path(medium).read_bytes()
     raise TypeError(f"{type(medium).__name__} is neither a picture, nor a sound, nor a path")
-
-
-def _as_wav(samples: Any, rate: int) -> bytes:
-    mono = samples if samples.ndim == 1 else samples.mean(axis=int(samples.shape[0] > samples.shape[-1]))
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes((np.clip(mono, -1, 1) * 32767).astype("<i2").tobytes())
-    return buffer.getvalue()

@@ -7,8 +7,6 @@ answer is used but labels from the lists that were given.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +19,7 @@ from ruxi.dialogues.intents import INTENTS
 from ruxi.endpoint import ChatEndpoint
 from ruxi.errors import DataError, MediaError, UsageError
 from ruxi.files import sha256_of_bytes
+from ruxi.media.encoding import as_jpeg, data_url
 
 if TYPE_CHECKING:
     import httpx
@@ -145,10 +144,10 @@ class RemoteAnnotator:
         if item.kind != "image" or item.open is None:
             return None
         try:
-            picture = _as_jpeg(item.open().pixels)  # type: ignore[union-attr]  # An item of kind image opens as one.
+            picture = as_jpeg(item.open().pixels, side=_SIDE)  # type: ignore[union-attr]  # An item of kind image.
         except MediaError:
             return None
-        url = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+        url = data_url(picture, "image/jpeg")
         found = self._ask(_PICTURE_INSTRUCTIONS, [{"type": "image_url", "image_url": {"url": url}}]).get("labels")
         labels = [
             {"name": entry["name"].strip()[:60], "score": _score(entry.get("confidence"))}
@@ -226,13 +225,3 @@ def _json_in(response: httpx.Response) -> dict[str, Any]:
 
 def _score(value: Any) -> float:
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) and value == value else 0.5
-
-
-def _as_jpeg(pixels: Any) -> bytes:
-    import PIL.Image
-
-    picture = PIL.Image.fromarray(pixels)
-    picture.thumbnail((_SIDE, _SIDE))
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=85)
-    return file.getvalue()

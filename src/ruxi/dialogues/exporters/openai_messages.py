@@ -7,7 +7,6 @@ PNG, JPEG, WebP and GIF and sounds as WAV and MP3; others are converted, which i
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -80,38 +79,21 @@ class OpenAIExporter(Exporter):
             return {"type": "text", "text": part.text or ""}
         if part.kind == "video" or (medium := medium_of(part, data, report)) is None:
             return None
+        from ruxi.media import open_audio, open_image
+        from ruxi.media.encoding import as_png, as_wav, data_url
         from ruxi.media.sniff import require
 
         format_ = require(medium, part.kind, part.media or "").name
         if part.kind == "image":
             if format_ not in _PICTURES:
-                medium, format_ = _as_png(medium), "PNG"
+                medium, format_ = as_png(open_image(medium).pixels), "PNG"
                 report.lost["original bytes of pictures that were converted to PNG"] += 1
-            url = f"data:{_PICTURES[format_]};base64,{base64.b64encode(medium).decode()}"
-            return {"type": "image_url", "image_url": {"url": url}}
+            return {"type": "image_url", "image_url": {"url": data_url(medium, _PICTURES[format_])}}
         if format_ not in _SOUNDS:
-            medium, format_ = _as_wav(medium), "WAV"
+            sound = open_audio(medium)
+            medium, format_ = as_wav(sound.samples, sound.rate), "WAV"
             report.lost["original bytes of sounds that were converted to WAV (16 kHz, mono)"] += 1
-        sound = {"data": base64.b64encode(medium).decode(), "format": _SOUNDS[format_]}
-        return {"type": "input_audio", "input_audio": sound}
-
-
-def _as_png(medium: bytes) -> bytes:
-    import PIL.Image
-
-    from ruxi.media import open_image
-
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(open_image(medium).pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _as_wav(medium: bytes) -> bytes:
-    import soundfile
-
-    from ruxi.media import open_audio
-
-    audio = open_audio(medium)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio.samples, audio.rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+        return {
+            "type": "input_audio",
+            "input_audio": {"data": base64.b64encode(medium).decode(), "format": _SOUNDS[format_]},
+        }
