@@ -11,6 +11,9 @@ import numpy.typing as npt
 from ruxi.dialogues import Label, Word
 from ruxi.media import Medium
 
+STREAM_OF_KIND = {"image": "image", "audio": "speech", "video": "video"}
+"""The stream of a model that each kind of medium feeds; the sound track of a video is a medium of its own."""
+
 
 @dataclass(frozen=True)
 class FeatureSequence:

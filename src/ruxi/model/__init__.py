@@ -3,6 +3,7 @@
 Importing this room imports torch and transformers.
 """
 
+from ruxi.features import STREAM_OF_KIND
 from ruxi.model.alignment import Alignment
 from ruxi.model.config import (
     GUIDANCE,
@@ -15,7 +16,7 @@ from ruxi.model.config import (
     RolePlayConfig,
 )
 from ruxi.model.guidance import GuidanceInputs, Perception
-from ruxi.model.inputs import STREAM_OF_KIND, Placed, media_inputs, placed_media
+from ruxi.model.inputs import Placed, media_inputs, placed_media
 from ruxi.model.role_play import RolePlayForCausalLM, RolePlayOutput
 from ruxi.model.streams import MediaInputs, Stream, Streams
 

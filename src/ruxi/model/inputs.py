@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ruxi.features import FeatureSequence
+from ruxi.features import STREAM_OF_KIND, FeatureSequence
 from ruxi.model.streams import MediaInputs
 from ruxi.prompt import Prompt
-
-STREAM_OF_KIND = {"image": "image", "audio": "speech", "video": "video"}
-"""The stream that each kind of medium feeds; the sound track of a video is a medium of its own."""
 
 
 @dataclass(frozen=True)
