@@ -1,10 +1,11 @@
 """Everything in `docs/results.md`, from the sources of the data to the page.
 
-    python benchmarks/results.py SOURCES WORK --model smollm2-135m-instruct --model ruxi-mini > docs/results.md
+    python benchmarks/results.py SOURCES WORK --model base=smollm2-135m-instruct --model ruxi-mini > docs/results.md
 
 SOURCES is the folder of the public data sets, WORK takes the imported sets and the result folders; what is there
-already is used again, and a stopped run goes on. The first model is what the others are compared with. Limits keep one
-model under two hours on two cores; the items that they draw depend on the seed alone.
+already is used again, and a stopped run goes on. MODEL is what `ruxi eval` takes; the others are compared with the
+first one. `--ablation NAME=MODEL` puts variants into a table of their own, `--also DIR` adds folders of other
+evaluations. The items of a preset depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -12,34 +13,15 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SETS = {
-    "mmrole": "mmrole", "mmrole-bench": "mmrole", "mmrole-reviews": "mmrole", "meld": "meld", "ravdess": "ravdess",
-    "fer2013": "fer2013", "flickr8k": "flickr8k", "weather": "weather", "cped": "cped",
-    "persona-chat": "synthetic_persona_chat",
+    "mmrole": "mmrole", "mmrole-bench": "mmrole", "meld": "meld", "ravdess": "ravdess", "fer2013": "fer2013",
+    "flickr8k": "flickr8k", "weather": "weather", "cped": "cped", "persona-chat": "synthetic_persona_chat",
 }  # fmt: skip
 """Source folder of each importer."""
-
-TASKS = {
-    "reply_likelihood@mmrole-bench": {},
-    "next_reply@mmrole-bench": {},
-    "next_reply_same_role@mmrole-bench": {"pool": "{sets}/mmrole"},
-    "media_gain@mmrole-bench": {},
-    "caption@flickr8k": {"items": 200},
-    "weather@weather": {},
-    "emotion_text@meld": {"items": 1000},
-    "emotion_voice@ravdess": {},
-    "emotion_face@fer2013": {"items": 350},
-    "intent@cped": {"items": 300},
-    "persona@persona-chat": {"items": 300},
-    "drift@mmrole": {"items": 300, "languages": "[en]"},
-    "speaker_identification@mmrole-bench": {"items": 100, "pool": "{sets}/mmrole"},
-    "guards@mmrole-bench": {"items": 100},
-    "reward@mmrole-bench": {"items": 100},
-    "latency@mmrole-bench": {"items": 100},
-}
-"""Every task with its options."""
 
 
 def ruxi(*arguments: str) -> str:
@@ -48,34 +30,48 @@ def ruxi(*arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def named(models: Sequence[str]) -> dict[str, str]:
+    """Models by name, `NAME=MODEL` or the last piece of what `ruxi eval` takes."""
+    found = {}
+    for model in models:
+        name, equals, value = model.partition("=")
+        found[name if equals else Path(model).name] = value if equals else model
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--model", action="append", default=[], help="to be repeated")
-    parser.add_argument("--also", action="append", default=[], help="further result folders for the page")
-    parser.add_argument("--threads", default="2")
+    parser.add_argument("--model", action="append", default=[], metavar="[NAME=]MODEL", help="to be repeated")
+    parser.add_argument("--ablation", action="append", default=[], metavar="[NAME=]MODEL", help="to be repeated")
+    parser.add_argument("--also", action="append", default=[], metavar="[NAME=]DIR", help="further result folders")
+    parser.add_argument("--preset", default="quick")
+    parser.add_argument("--tasks", help="only these tasks of the preset, separated by commas")
+    parser.add_argument("--jobs", type=int, default=2, help="models that are measured at the same time")
+    parser.add_argument("--threads", default="1", help="for each of them")
     parser.add_argument("--seeds", default="1")
-    parser.add_argument("--only", help="these tasks alone, separated by commas")
     arguments = parser.parse_args()
     sets = arguments.work / "sets"
     for name, source in SETS.items():
         if not (sets / name).is_dir():
             print(ruxi("data", "import", name, str(arguments.sources / source), str(sets / name)), file=sys.stderr)
-    tasks = {
-        label: options for label, options in TASKS.items() if not arguments.only or label in arguments.only.split(",")
-    }
-    settings = []
-    for label, options in tasks.items():
-        for key, value in options.items():
-            settings += ["--set", f"{label.partition('@')[0]}.{key}={str(value).format(sets=sets)}"]
-    folders = []
-    for model in arguments.model:
-        folder = arguments.work / "eval" / Path(model).name
-        command = ["eval", model, "--tasks", ",".join(tasks), "--data", str(sets), "--out", str(folder)]
-        ruxi(*command, "--threads", arguments.threads, "--seeds", arguments.seeds, *settings)
-        folders.append(folder)
-    tables = [word for folder in (*folders, *map(Path, arguments.also)) for word in ("--table", str(folder))]
+    folder = arguments.work / "eval"
+    models, ablation = named(arguments.model), named(arguments.ablation)
+    asked = models | ablation
+    if twice := [name for name in models if name in ablation and models[name] != ablation[name]]:
+        parser.error(f"two models are called {twice[0]}")
+
+    def measure(name: str) -> None:
+        command = ["eval", asked[name], "--preset", arguments.preset, "--data", str(sets), "--out", str(folder / name)]
+        only = ["--tasks", arguments.tasks] if arguments.tasks else []
+        ruxi(*command, *only, "--threads", arguments.threads, "--seeds", arguments.seeds)
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(measure, asked))
+    tables = [word for name in models for word in ("--table", f"{name}={folder / name}")]
+    tables += [word for name in ablation for word in ("--ablation", f"{name}={folder / name}")]
+    tables += [word for also in arguments.also for word in ("--table", also)]
     print(ruxi("eval", *tables), end="")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,13 @@ def answer(role: str, number: int) -> str:
 
 
 def write_set(
-    folder: Path, *, dialogues: int = 12, name: str = "stage", long: bool = False, pictures: bool = True
+    folder: Path,
+    *,
+    dialogues: int = 12,
+    name: str = "stage",
+    long: bool = False,
+    pictures: bool = True,
+    split: Literal["train", "test"] = "test",
 ) -> EvaluationData:
     """Dialogues of three roles; each begins with a picture of one colour and ends with a reply of its own.
 
@@ -37,6 +44,7 @@ def write_set(
         name: The set's name.
         long: The first one asks its last question a hundred times.
         pictures: Whether the pictures are there, or known by their words only.
+        split: The split that all of them belong to.
     """
     with DatasetWriter(folder, name=name) as writer:
         for role in ROLES:
@@ -55,7 +63,7 @@ def write_set(
                 Turn.of_text(role, answer(role, number)),
             ]
             cast = [CastMember(name="human", kind="user"), CastMember(name=role, character=role)]
-            writer.add(Dialogue(id=f"d{number:02}", cast=cast, turns=turns, split="test", language="en"))
+            writer.add(Dialogue(id=f"d{number:02}", cast=cast, turns=turns, split=split, language="en"))
     return EvaluationData(folder)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ruxi.dialogues import CastMember, DatasetWriter, Dialogue, Part, Turn
 from ruxi.evaluation import EvaluationData, Planned, Results, evaluate, make_task
+from ruxi.evaluation.page import results_page
 from ruxi.evaluation.report import write_report
 from ruxi.evaluation.tables import side_by_side
 from tests.evaluation.stage import ReplyingEngine, ScoringEngine, knows_the_answers, player, write_set
@@ -103,6 +104,26 @@ def test_models_stand_side_by_side_with_the_best_in_bold(tmp_path: Path) -> None
     row = next(line for line in lines if "| hits@1 |" in line)
     assert "| 0.333 | **1.000** |" in row
     assert "chance 0.333" in row
+
+
+def test_a_page_shows_models_and_ablations_with_seeds_items_differences_and_commands(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", dialogues=30)
+    plan = [Planned(make_task("next_reply", {"candidates": 3}), data)]
+    for name, score in (("weak", lambda context, reply: -1.0), ("strong", knows_the_answers(30))):
+        facts = {"command": ["ruxi", "eval", f"/home/me/{name}/adapter", "--out=/home/me/out", "--preset", "quick"]}
+        engine = ScoringEngine(score, name=name)
+        evaluate(player(engine, tmp_path), {"name": name}, plan, tmp_path / name, facts=facts)
+    page = results_page({"base": tmp_path / "weak", "ours": tmp_path / "strong"}, {"text_only": tmp_path / "weak"})
+    models, ablation, origins = page.split("\n## ")[1:]
+    assert "| task | items | metric | base | ours | floors |" in models
+    assert "| next_reply@stage | 30 | hits@1 | 0.333 | **1.000** |" in models
+    assert "| ours | next_reply@stage | hits@1 | +0.667 " in models
+    assert "text\\_only" in ablation
+    assert "likelihood mrr" not in ablation
+    assert "seeds 0" in origins
+    assert "`ruxi eval strong --out=out --preset quick`" in origins
+    assert str(tmp_path) not in page
+    assert "/home" not in page
 
 
 @pytest.mark.parametrize("field", ["metrics", "confusion", "turns"])

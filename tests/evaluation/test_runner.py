@@ -154,6 +154,23 @@ def test_the_right_picture_beats_another_one_only_for_a_model_that_looks(tmp_pat
     assert blind.metric("right beats shuffled").value == 0.5
 
 
+def test_items_with_pictures_from_training_are_marked_and_counted_apart(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", dialogues=9)
+    red = write_set(tmp_path / "training", dialogues=1, split="train")
+
+    def learnt(context: str, reply: str) -> float:
+        # It has learnt the red picture by heart, and sees nothing in the others.
+        return -1.0 if "[picture: red]" in context and "Is it red" in context else -3.0
+
+    plan = [Planned(make_task("media_gain", {"trained_on": red.path}), data)]
+    engine = ScoringEngine(learnt)
+    (result,) = evaluate(player(engine, tmp_path), {"name": "m"}, plan, tmp_path / "out").tasks
+    assert result.details == {"items with known media": 3}
+    assert (result.metric("gain over shuffled").value or 0) > 0.4
+    assert result.metric("gain over shuffled, unknown media").value == 0.0
+    assert result.metric("gain over shuffled, unknown media").floors == {"blind": 0.0}
+
+
 def test_two_models_are_compared_on_the_items_that_both_have(tmp_path: Path) -> None:
     data = write_set(tmp_path / "set", dialogues=60)
     run(tmp_path, data, ScoringEngine(lambda c, r: -len(r) / 9, name="weak"), "weak", "next_reply", "reply_likelihood")

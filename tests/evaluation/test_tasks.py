@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ruxi.errors import DataError
 from ruxi.evaluation import EvaluationData, Planned, TaskResult, evaluate, make_task
 from ruxi.evaluation.tasks.persona import first_person, negated
 from ruxi.evaluation.tasks.weather import named_weather
+from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt
 from ruxi.runtime import Feelings, Media
 from tests.evaluation.stage import ReplyingEngine, ScoringEngine, knows_the_answers, player, write_set
@@ -167,9 +168,37 @@ def test_the_worked_example_counts_likely_answers_and_spoken_ones(tmp_path: Path
     assert value(result, "accuracy") == pytest.approx(3 / 4)
     assert value(result, "accuracy of replies") == pytest.approx(1 / 4)
     assert value(result, "replies that name no weather") == pytest.approx(3 / 4)
+    assert not any(metric.name == "space accuracy" for metric in result.metrics)
     blind = run(tmp_path, ScoringEngine(lambda c, r: -1.0), data, "weather", generate=False)
     assert value(blind, "accuracy") == pytest.approx(1 / 4)
     assert [metric.name for metric in blind.metrics] == ["accuracy", "macro F1"]
+
+
+class SharedSpace(ScoringEngine):
+    """Has a space in which media and sentences lie, by the first feature of a medium."""
+
+    def __init__(self, near: Callable[[float, str], float]) -> None:
+        super().__init__(lambda context, reply: -1.0)
+        self._near = near
+
+    def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
+        return [{} for _ in prompts]
+
+    def similarity(self, media: Sequence[tuple[str, FeatureSequence]], sentences: Sequence[str]) -> list[list[float]]:
+        firsts = [float(features.values[0, 0]) for _, features in media]
+        return [[self._near(first, sentence) for sentence in sentences] for first in firsts]
+
+
+def test_the_worked_example_is_asked_through_the_shared_space_once_a_picture(tmp_path: Path) -> None:
+    data = weather_set(tmp_path / "set")
+    with DatasetWriter(tmp_path / "set", name="weather", mode="append") as writer:
+        for dialogue in data.all:
+            again = [*dialogue.turns, Turn.of_text("User", "How is the weather?"), Turn.of_text("Mira", "See above.")]
+            writer.add(dialogue.model_copy(update={"id": f"{dialogue.id}-again", "turns": again}))
+    engine = SharedSpace(lambda first, sentence: float(sentence == "It is raining."))
+    result = run(tmp_path, engine, EvaluationData(tmp_path / "set"), "weather", generate=False)
+    assert result.items == 4
+    assert value(result, "space accuracy") == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +233,8 @@ def test_captions_are_found_by_likelihood_and_in_the_shared_space(tmp_path: Path
     result = run(tmp_path, ScoringEngine(score), data, "caption", candidates=3)
     assert value(result, "hits@1") == 1.0
     assert not any(metric.name.startswith("space") for metric in result.metrics)
+    spaced = run(tmp_path, SharedSpace(lambda first, sentence: float("red" in sentence)), data, "caption", candidates=3)
+    assert value(spaced, "space hits@1") == value(spaced, "recall@1 of all") == pytest.approx(1 / 3)
     with pytest.raises(DataError, match="3 pictures are answered with a caption, 4 are needed"):
         run(tmp_path, ScoringEngine(score), data, "caption", candidates=4)
 

@@ -14,11 +14,8 @@ import typer
 from ruxi.errors import UsageError
 
 if TYPE_CHECKING:
-    from ruxi.evaluation import EvaluationData, Planned, Results
+    from ruxi.evaluation import Results
     from ruxi.evaluation.runner import Progress
-
-
-_JUDGED = ("judge", "judge_agreement")
 
 
 def evaluate(
@@ -33,6 +30,10 @@ def evaluate(
     data: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="A data set, or a folder of data sets; may be repeated."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Tasks with their data and numbers of items: `quick` or `full`."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Result folder; eval/MODEL by default.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Take so many items of each task.")] = None,
@@ -53,8 +54,12 @@ def evaluate(
         typer.Option(metavar="A B", help="Compare two result folders instead, item by item."),
     ] = None,
     folders: Annotated[
-        list[Path] | None,
-        typer.Option("--table", metavar="DIR", help="Print result folders as one page of Markdown; to be repeated."),
+        list[str] | None,
+        typer.Option("--table", metavar="[NAME=]DIR", help="Print result folders as one page of Markdown; repeated."),
+    ] = None,
+    ablation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DIR", help="Result folders for the page's table of ablations; repeated."),
     ] = None,
     list_tasks: Annotated[bool, typer.Option("--list", help="List the tasks with their options.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -67,10 +72,10 @@ def evaluate(
     if list_tasks:
         _list(as_json)
         return
-    if folders:
+    if folders or ablation:
         from ruxi.evaluation.page import results_page
 
-        typer.echo(results_page(folders), nl=False)
+        typer.echo(results_page(_named(folders), _named(ablation)), nl=False)
         return
     if compare is not None:
         _compare(*compare, out, as_json)
@@ -82,13 +87,23 @@ def evaluate(
         )
     from ruxi.evaluation import Player, open_data
     from ruxi.evaluation.identity import model_identity, run_facts
+    from ruxi.evaluation.planning import Wishes, plan_tasks
     from ruxi.evaluation.report import write_report
     from ruxi.evaluation.runner import evaluate as run
     from ruxi.runtime import load
 
     folder = out or Path("eval") / _folder_name(model)
-    judging = {} if judge is None else {"url": judge, "model": judge_model}
-    plan = _plan(tasks, open_data(data), settings, limit, judging)
+    wishes = Wishes(
+        tasks=[name for several in tasks or [] for name in several.split(",") if name],
+        preset=preset,
+        limit=limit,
+        settings=_options(settings),
+        judging={} if judge is None else {"url": judge, "model": judge_model},
+    )
+    todo = plan_tasks(open_data(data), wishes)
+    plan = todo.planned
+    for reason in todo.left_out:
+        typer.echo(f"ruxi: left out: {reason}", err=True)
     if any(planned.task.needs for planned in plan):
         opened = load(model, engine=engine, threads=threads)
         player, identity = Player(opened), model_identity(model, opened)
@@ -113,34 +128,7 @@ def evaluate(
     _print(results, folder, as_json)
 
 
-def _plan(
-    names: list[str] | None,
-    sets: list[EvaluationData],
-    settings: list[str] | None,
-    limit: int | None,
-    judging: dict[str, Any],
-) -> list[Planned]:
-    from ruxi import plugins
-    from ruxi.evaluation import Planned, make_task
-
-    wanted = [name for several in names or [] for name in several.split(",") if name]
-    options = _options(settings, {name.partition("@")[0] for name in wanted} or set(plugins.names("tasks")))
-    by_name = {data.name: data for data in sets}
-    plan = []
-    for asked in wanted or plugins.names("tasks"):
-        name, at, where = asked.partition("@")
-        if at and where not in by_name:
-            raise UsageError(f"no data set is called {where!r}", remedy=f"Given: {', '.join(by_name)}.")
-        for one in [by_name[where]] if at else sets:
-            given = {"items": limit} if limit is not None else {}
-            judged = judging if name in _JUDGED else {}
-            task = make_task(name, given | judged | options.get(name, {}))
-            # A task that was named without its data is done where it fits; one data set must fit it.
-            plan.append(Planned(task, one, asked=bool(wanted) and (bool(at) or len(sets) == 1)))
-    return plan
-
-
-def _options(settings: list[str] | None, known: set[str]) -> dict[str, dict[str, Any]]:
+def _options(settings: list[str] | None) -> dict[str, dict[str, Any]]:
     import yaml
 
     options: dict[str, dict[str, Any]] = {}
@@ -149,14 +137,21 @@ def _options(settings: list[str] | None, known: set[str]) -> dict[str, dict[str,
         task, dot, option = name.strip().partition(".")
         if not equals or not dot:
             raise UsageError(f"{setting!r} is no option of a task", where="--set", remedy="Write TASK.NAME=VALUE.")
-        if task not in known:
-            raise UsageError(
-                f"{task!r} is not among the tasks to do",
-                where="--set",
-                remedy=f"These are: {', '.join(sorted(known))}.",
-            )
         options.setdefault(task, {})[option] = yaml.safe_load(value)
     return options
+
+
+def _named(folders: list[str] | None) -> dict[str, Path]:
+    """Folders by what they are to be called: by their own name unless another is given."""
+    found: dict[str, Path] = {}
+    for folder in folders or []:
+        name, equals, path = folder.partition("=")
+        if not equals or Path(folder).is_dir():
+            name, path = Path(folder).name, folder
+        if name in found:
+            raise UsageError(f"two folders are called {name!r}", where=folder, remedy="Write NAME=DIR.")
+        found[name] = Path(path)
+    return found
 
 
 def _folder_name(model: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,36 @@ from ruxi.evaluation.reward import CONFIG_FILE
 from ruxi.evaluation.tables import as_number, escaped, side_by_side, table, task_table
 
 _ABOUT_JUDGES = "judge_agreement"
+_ABLATION_METRICS = 2
+_ADAPTER_FOLDER = "adapter"
 
 
-def results_page(folders: Sequence[Path]) -> str:
+def results_page(models: Mapping[str, Path], ablation: Mapping[str, Path] | None = None) -> str:
     """The results of several evaluations as Markdown.
 
     Args:
-        folders: Result folders of `ruxi eval`, and of `ruxi reward`. The first one of a model is what the other models
-            are compared with.
+        models: Result folders of `ruxi eval`, and of `ruxi reward`, by what they are called. The others are compared
+            with the first one of a model.
+        ablation: Result folders of variants of one model, for a table of their own.
 
     Raises:
         DataError: A folder holds no results.
     """
-    rewards = [folder for folder in folders if (folder / CONFIG_FILE).is_file()]
-    evaluations = [(folder, Results.load(folder)) for folder in folders if folder not in rewards]
-    models = [(folder, results) for folder, results in evaluations if _of_models(results).tasks]
-    judges = [task for _, results in evaluations for task in results.tasks if task.task == _ABOUT_JUDGES]
+    rewards = {name: folder for name, folder in models.items() if (folder / CONFIG_FILE).is_file()}
+    evaluations = _loaded({name: folder for name, folder in models.items() if name not in rewards})
+    variants = _loaded(ablation or {})
+    asked = {name: found for name, found in evaluations.items() if _of_models(found[1]).tasks}
+    judges = [task for _, results in evaluations.values() for task in results.tasks if task.task == _ABOUT_JUDGES]
     parts = ["# Results\n", _HOW_TO_READ]
-    if models:
-        named = [(_name(results, folder), _of_models(results)) for folder, results in models]
-        parts += ["## Models\n", side_by_side(named), _differences(models)]
+    if asked:
+        named = [(name, _of_models(results)) for name, (_, results) in asked.items()]
+        parts += ["## Models\n", side_by_side(named), _differences(asked)]
+    if variants:
+        named = [(name, _of_models(results)) for name, (_, results) in variants.items()]
+        parts += ["\n## Ablation\n", side_by_side(named, most=_ABLATION_METRICS), _differences(variants)]
     parts += [_judge(task) for task in judges]
-    parts += [_reward(folder) for folder in rewards]
-    parts.append(_origins(evaluations))
+    parts += [_reward(folder) for folder in rewards.values()]
+    parts.append(_origins({**evaluations, **variants}))
     return "\n".join(part for part in parts if part)
 
 
@@ -47,21 +54,22 @@ _HOW_TO_READ = (
     "measures is told by `ruxi eval --list` and in [Measure a model](how-to/evaluate.md).\n"
 )
 
+_Evaluation = tuple[Path, Results]
+
+
+def _loaded(folders: Mapping[str, Path]) -> dict[str, _Evaluation]:
+    return {name: (folder, Results.load(folder)) for name, folder in folders.items()}
+
 
 def _of_models(results: Results) -> Results:
     return results.model_copy(update={"tasks": [task for task in results.tasks if task.task != _ABOUT_JUDGES]})
 
 
-def _name(results: Results, folder: Path) -> str:
-    name = str(results.model.get("name", folder.name))
-    return Path(name).name if "/" in name else name
-
-
-def _differences(models: Sequence[tuple[Path, Results]]) -> str:
+def _differences(models: Mapping[str, _Evaluation]) -> str:
     """Headline metrics of every model against the first one, on the same items."""
-    first, reference = models[0]
+    (reference, (first, _)), *others = models.items()
     rows = []
-    for folder, results in models[1:]:
+    for name, (folder, results) in others:
         try:
             found: Comparison = compare_folders(first, folder)
         except DataError:
@@ -69,7 +77,7 @@ def _differences(models: Sequence[tuple[Path, Results]]) -> str:
         headlines = {task.label: task.metrics[0].name for task in results.tasks if task.metrics}
         rows += [
             [
-                escaped(_name(results, folder)),
+                escaped(name),
                 one.task,
                 one.metric,
                 f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
@@ -82,7 +90,7 @@ def _differences(models: Sequence[tuple[Path, Results]]) -> str:
     if not rows:
         return ""
     head = ["model", "task", "metric", "difference [95 %]", "p", "verdict"]
-    title = f"\n## Against {escaped(_name(reference, first))}, item by item\n\n"
+    title = f"\n### Against {escaped(reference)}, item by item\n\n"
     note = "Intervals by paired bootstrap, p by approximate randomisation.\n\n"
     return title + note + table(head, rows)
 
@@ -109,9 +117,9 @@ def _reward(folder: Path) -> str:
     return title + about + table(head, rows)
 
 
-def _origins(evaluations: Sequence[tuple[Path, Results]]) -> str:
+def _origins(evaluations: Mapping[str, _Evaluation]) -> str:
     lines = ["\n## How this was made\n"]
-    for folder, results in evaluations:
+    for name, (_, results) in evaluations.items():
         facts = results.run
         machine = facts.get("machine", {})
         versions = ", ".join(f"{key} {value}" for key, value in facts.get("versions", {}).items())
@@ -120,7 +128,21 @@ def _origins(evaluations: Sequence[tuple[Path, Results]]) -> str:
             f"{word} {str(results.model[key])[:12]}" for key, word in known.items() if results.model.get(key)
         )
         lines.append(
-            f"- {escaped(_name(results, folder))} ({identity}): seeds {', '.join(map(str, results.seeds))}, "
-            f"{machine.get('threads', '?')} thread(s) of {machine.get('processor', '?')}; {versions}.\n"
+            f"- {escaped(name)} ({identity}): seeds {', '.join(map(str, results.seeds))}, "
+            f"{machine.get('threads', '?')} thread(s) of {machine.get('processor', '?')}; {versions}. "
+            f"`{_command(facts.get('command', []))}`\n"
         )
     return "\n".join(lines)
+
+
+def _command(words: Sequence[str]) -> str:
+    """A command as one would type it elsewhere: of paths that exist on one machine alone, their last piece is left."""
+    return " ".join(_portable(str(word)) for word in words)
+
+
+def _portable(word: str) -> str:
+    option, equals, value = word.rpartition("=")
+    if not value.startswith("/"):
+        return word
+    path = Path(value)
+    return f"{option}{equals}{path.parent.name if path.name == _ADAPTER_FOLDER else path.name}"

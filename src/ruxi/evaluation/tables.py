@@ -64,11 +64,12 @@ def report(results: Results) -> str:
     return "\n".join(parts)
 
 
-def side_by_side(several: Sequence[tuple[str, Results]]) -> str:
+def side_by_side(several: Sequence[tuple[str, Results]], *, most: int | None = None) -> str:
     """Several models in one table: a row a task and metric, a column a model, the best one in bold.
 
     Args:
         several: What each model is called, and its results.
+        most: Only so many metrics of each task, headline first.
     """
     body = []
     for label in dict.fromkeys(task.label for _, results in several for task in results.tasks):
@@ -77,7 +78,7 @@ def side_by_side(several: Sequence[tuple[str, Results]]) -> str:
         # Values on other items cannot be the best ones.
         comparable = len({task.items for task in known}) == 1
         shown = [label, str(max(task.items for task in known))]
-        for name in dict.fromkeys(metric.name for task in known for metric in task.metrics):
+        for name in list(dict.fromkeys(metric.name for task in known for metric in task.metrics))[:most]:
             metrics = [
                 None if task is None else next((metric for metric in task.metrics if metric.name == name), None)
                 for task in tasks

@@ -38,7 +38,8 @@ class Caption(Task):
     name = "caption"
     summary = "the right caption of a picture among N"
     needs: ClassVar[frozenset[Need]] = frozenset({"likelihood", "media"})
-    batch: ClassVar[int] = 4
+    # All captions are put into the shared space once a batch.
+    batch: ClassVar[int] = 20
     Options: ClassVar[type[TaskOptions]] = CaptionOptions
     options: CaptionOptions
 
@@ -69,6 +70,7 @@ class Caption(Task):
                 remedy="Give data like Flickr8k, or ask for fewer candidates.",
             )
         chosen = []
+        captions = tuple(dict.fromkeys(other.candidates[0] for other in items))
         for item in items:
             dice = random.Random(f"{seed}/{item.id}")
             own = _pictures(item)
@@ -76,8 +78,7 @@ class Caption(Task):
             others = dice.sample(texts, self.options.candidates - 1)
             gold = dice.randrange(self.options.candidates)
             others.insert(gold, item.candidates[0])
-            facts = {"all": tuple(dict.fromkeys(other.candidates[0] for other in items))}
-            chosen.append(replace(item, candidates=tuple(others), gold=gold, facts=facts))
+            chosen.append(replace(item, candidates=tuple(others), gold=gold, facts={"all": captions}))
         return drawn(chosen, self.options.items, seed)
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
@@ -93,16 +94,17 @@ class Caption(Task):
             prompts += [player.answered(context, text) for text in item.candidates]
             prompts += [player.answered(alone, text) for text in item.candidates]
         worth = [float(scores.sum()) for scores in player.log_likelihood(prompts, data.media)]
+        everything = items[0].facts["all"]
+        slots = [context.slots[0] for context in contexts if context.slots]
+        fits = player.fit(slots, everything, data.media) if len(slots) == len(items) else None
         records, start = [], 0
-        for item, context in zip(items, contexts, strict=True):
+        for place, item in enumerate(items):
             number = len(item.candidates)
             gains = [worth[start + k] - worth[start + number + k] for k in range(number)]
             start += 2 * number
             values = ranked(gains, item.gold)
             chosen = {"candidates": list(item.candidates), "gold": item.gold, "chosen": int(np.argmax(gains))}
-            values |= self._in_space(
-                item, player.fit(context.slots[0], item.facts["all"], data.media) if context.slots else None
-            )
+            values |= self._in_space(item, None if fits is None else fits[place])
             records.append(Record(item.id, item.cluster, values, {**chosen, "pmi": gains}))
         return records
 

@@ -3,6 +3,9 @@
 The true reply is scored three times: with the dialogue's own media, with those of another item, and without any. Data
 sets often describe their pictures in words; these words are left out here, so that the medium is the only source. What
 the model's own extractor recognises counts as part of the medium and is exchanged with it.
+
+A model may have seen a picture in training with other words about it. Items with such pictures are marked, and the
+gain over all others stands beside that over all items.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from ruxi.dialogues import Dialogue, Part
+from ruxi.dialogues import Dialogue, Part, Turn
 from ruxi.errors import DataError
 from ruxi.evaluation.replies import Turns, before_reply, drawn, reply_items
+from ruxi.evaluation.statistics import Columns, Measure
 from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
 
 if TYPE_CHECKING:
@@ -37,6 +43,8 @@ class MediaGainOptions(TaskOptions):
     """Keep the data set's own words about the medium."""
     reply_tokens: int | None = Field(None, gt=0)
     """Tokens of each reply that are scored; all of them unless given."""
+    trained_on: Path | None = None
+    """Data set whose training split the model may have learnt from; its media count as known."""
 
 
 class MediaGain(Task):
@@ -53,6 +61,7 @@ class MediaGain(Task):
         return (
             Metric("gain over shuffled", mean_of("gain over shuffled")),
             Metric("gain over none", mean_of("gain over none")),
+            Metric("gain over shuffled, unknown media", _unknown("gain over shuffled")),
             Metric("right beats shuffled", mean_of("right beats shuffled")),
             Metric("nats with right", mean_of("nats with right"), higher_is_better=False),
         )
@@ -71,11 +80,12 @@ class MediaGain(Task):
                 remedy="Give data with media, or another kind.",
             )
         chosen = []
+        known = self._known(data)
         for item in items:
             dice = random.Random(f"{seed}/{item.id}")
             others = sorted({self._media(other) for other in items} - {self._media(item)})
-            shuffled = dice.choice(others)
-            chosen.append(replace(item, facts={**item.facts, "shuffled": shuffled}))
+            facts = {"shuffled": dice.choice(others), "known": any(media in known for media in self._media(item))}
+            chosen.append(replace(item, facts={**item.facts, **facts}))
         return drawn(chosen, self.options.items, seed)
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
@@ -101,6 +111,7 @@ class MediaGain(Task):
                 "gain over none": right - none,
                 "right beats shuffled": 0.5 if right == shuffled else float(right > shuffled),
                 "nats with right": -right,
+                "known": float(item.facts["known"]),
             }
             shown = {
                 "right": self._media(item),
@@ -113,15 +124,29 @@ class MediaGain(Task):
     def floors(self, items: Sequence[Item], data: EvaluationData) -> dict[str, list[Record]]:
         """A model that does not look."""
         blind = {"gain over shuffled": 0.0, "gain over none": 0.0, "right beats shuffled": 0.5}
-        return {"blind": [Record(item.id, item.cluster, blind) for item in items]}
+        return {
+            "blind": [Record(item.id, item.cluster, {**blind, "known": float(item.facts["known"])}) for item in items]
+        }
+
+    def details(self, records: Sequence[Record]) -> dict[str, Any]:
+        """How many items show what may have been seen in training."""
+        return {"items with known media": sum(bool(record.values["known"]) for record in records)}
 
     def _media(self, item: Item) -> tuple[str, ...]:
-        return tuple(
-            part.media
-            for turn in item.dialogue.turns[:-1]
-            for part in turn.parts
-            if part.kind == self.options.kind and part.media is not None
-        )
+        return self._media_of(item.dialogue.turns[:-1])
+
+    def _media_of(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        parts = (part for turn in turns for part in turn.parts)
+        return tuple(part.media for part in parts if part.kind == self.options.kind and part.media is not None)
+
+    def _known(self, data: EvaluationData) -> set[str]:
+        """The media that a model may have been trained with."""
+        from ruxi.evaluation.data import EvaluationData
+
+        sources = [data] if self.options.trained_on is None else [data, EvaluationData(self.options.trained_on)]
+        return {
+            media for source in sources for dialogue in source.training() for media in self._media_of(dialogue.turns)
+        }
 
     def _with_media(self, item: Item, media: Sequence[str] | None) -> Dialogue:
         """The dialogue with these media in place of its own, in turn; None leaves them, none takes them away."""
@@ -140,6 +165,16 @@ class MediaGain(Task):
             return own.model_copy(update={"media": media[(count - 1) % len(media)]})
 
         return _with_parts(before_reply(item), exchanged)
+
+
+def _unknown(name: str) -> Measure:
+    """The mean over items whose media are unknown."""
+
+    def measure(columns: Columns) -> float:
+        unknown = np.asarray(columns["known"]) == 0
+        return float(np.asarray(columns[name], dtype=np.float64)[unknown].mean()) if unknown.any() else float("nan")
+
+    return measure
 
 
 def _with_parts(dialogue: Dialogue, change: Callable[[Part], Part | None]) -> Dialogue:
