@@ -53,11 +53,11 @@ def train(
     typer.echo(f"Adapter: {result.adapter}\nTalk with it: ruxi chat --model {result.adapter}")
 
 
-def _progress(media: Iterable[Any], total: int) -> Iterable[Any]:
-    """A bar on stderr while features are extracted; nothing when there are none to extract."""
+def _progress(items: Iterable[Any], total: int) -> Iterable[Any]:
+    """A bar on stderr while features or references are computed; nothing when all of them are there."""
     if not total:
-        return media
+        return items
     from rich.console import Console
     from rich.progress import track
 
-    return track(media, "Extracting features", total=total, console=Console(stderr=True))
+    return track(items, "Preparing", total=total, console=Console(stderr=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,9 +12,18 @@ from torch import Tensor
 from ruxi.errors import ModelError
 from ruxi.features import load_extractor
 from ruxi.model import RolePlayForCausalLM
-from ruxi.model.adapter import read_adapter_weights
-from ruxi.model.base import fastest_precision
-from ruxi.training.objectives import Contrastive, Emotion, Intent, Objective, Reply
+from ruxi.model.adapter import ADAPTER_FILE, read_adapter_weights
+from ruxi.model.base import base_tokenizer, fastest_precision
+from ruxi.training.objectives import (
+    Contrastive,
+    Distillation,
+    Emotion,
+    Intent,
+    Objective,
+    Preference,
+    Reply,
+    SpeechKL,
+)
 from ruxi.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -51,6 +60,13 @@ def precision_of(recipe: Recipe) -> torch.dtype:
     return fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def pad_token(model: RolePlayForCausalLM) -> int:
+    """The token id that fills rows up; it is never read."""
+    config: Any = model.language_model.config.get_text_config()
+    pad: Sequence[int] | int | None = config.pad_token_id if config.pad_token_id is not None else config.eos_token_id
+    return (pad[0] if isinstance(pad, list) else pad) or 0  # type: ignore[return-value]
+
+
 def take_weights(model: RolePlayForCausalLM, adapter: Path) -> int:
     """Copy the weights of an adapter that have the same names and shapes.
 
@@ -84,7 +100,46 @@ def build_objectives(recipe: Recipe, prepared: Prepared) -> list[tuple[Objective
         chosen.append((Intent(), weights.intent))
     if weights.contrastive:
         chosen.append((Contrastive(sentence_encoder(prepared.model)), weights.contrastive))
+    if weights.speech_kl:
+        chosen.append((SpeechKL(), weights.speech_kl))
+    if weights.preference:
+        chosen.append((Preference(recipe.preference.beta), weights.preference))
+    if weights.distillation and recipe.teacher is not None:
+        teacher = load_teacher(recipe.teacher.model, prepared.model, precision_of(recipe))
+        chosen.append((Distillation(teacher, recipe.teacher.temperature), weights.distillation))
     return chosen
+
+
+def load_teacher(name: str, student: RolePlayForCausalLM, precision: torch.dtype) -> RolePlayForCausalLM:
+    """A model to be learnt from.
+
+    Args:
+        name: Adapter folder, pinned part, folder or Hugging Face id.
+        student: Who learns.
+        precision: Precision of all its weights.
+
+    Raises:
+        ModelError: It cannot be loaded, reads other tokens than the student, or other features of the same media.
+    """
+    is_adapter = (Path(name) / ADAPTER_FILE).is_file()
+    load = RolePlayForCausalLM.from_pretrained if is_adapter else RolePlayForCausalLM.from_base
+    teacher: RolePlayForCausalLM = load(name, dtype=precision)
+    own, other = (base_tokenizer(m.config.base_model).get_vocab(True) for m in (student, teacher))
+    if own != other:
+        raise ModelError(
+            "its tokenizer is not the student's",
+            where=f"teacher {name!r}",
+            remedy="Name a model of the same family, or use `ruxi data distil`, which needs only its words.",
+        )
+    extractors = {stream: m.extractor for stream, m in student.config.modality_settings.items()}
+    for stream, modality in teacher.config.modality_settings.items():
+        if extractors.get(stream, modality.extractor) != modality.extractor:
+            raise ModelError(
+                f"reads {stream} by {modality.extractor!r}, the student by {extractors[stream]!r}",
+                where=f"teacher {name!r}",
+                remedy="Give both the same extractor.",
+            )
+    return teacher
 
 
 def sentence_encoder(model: RolePlayForCausalLM) -> CachedSentences:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice, zip_longest
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,9 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError
 from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
-from ruxi.training.recipe import DataSource, SequenceSettings
+from ruxi.training.pairs import PairMaker, ReplyPair, compared
+from ruxi.training.recipe import DataSource, PairKind, SequenceSettings
+from ruxi.training.speech import LISTENER, dictations, written_out
 
 NO_LABEL = -100
 
@@ -37,13 +40,13 @@ class Medium:
         kind: `image`, `audio` or `video`.
         media: SHA-256 of its bytes.
         turn: Turn in which it appears.
-        says: A sentence about it: its caption or transcript; None without.
+        says: Sentences about it: its captions or its transcript.
     """
 
     kind: str
     media: str
     turn: int
-    says: str | None = None
+    says: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,36 @@ class TurnLabels:
 
 
 @dataclass(frozen=True)
+class Written:
+    """An example whose speech stands in the text, and where it says the same as the one that hears.
+
+    Attributes:
+        example: The dialogue with the words in the place of the sounds.
+        here: Positions of the states that predict the replies after the first sound, in the example that hears `[k]`.
+        there: The same states in `example`, `[k]`.
+    """
+
+    example: Example
+    here: npt.NDArray[np.int64]
+    there: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The worse reply of a pair.
+
+    Attributes:
+        example: The dialogue with the worse reply, or with what makes it worse.
+        kind: What is wrong with it.
+        reference: Log-likelihood in nats of the better and of the worse reply under the reference.
+    """
+
+    example: Example
+    kind: PairKind
+    reference: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Example:
     """A dialogue ready to be packed.
 
@@ -77,6 +110,8 @@ class Example:
         targets: True for tokens to be learnt, bool `[n]`.
         media: Its media.
         turns: Its turns' labels.
+        written: The same with its speech in writing, for the objective that compares the two.
+        rejected: A worse reply, for preferences; both stand side by side in one row.
     """
 
     id: str
@@ -86,9 +121,12 @@ class Example:
     targets: npt.NDArray[np.bool_]
     media: tuple[Medium, ...]
     turns: tuple[TurnLabels, ...]
+    written: Written | None = None
+    rejected: Rejected | None = None
 
     def __len__(self) -> int:
-        return len(self.input_ids)
+        """Tokens that it takes in a row."""
+        return len(self.input_ids) + (len(self.rejected.example) if self.rejected is not None else 0)
 
 
 def selected(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
@@ -106,6 +144,7 @@ class ExampleBuilder:
         emotions: Labels of the emotion head, in order.
         intents: Labels of the intent head, in order.
         lookup: Features of a part, for the labels and transcripts that stand in the text.
+        write_speech: Whether examples with speech come with the same dialogue in writing.
     """
 
     def __init__(
@@ -116,8 +155,11 @@ class ExampleBuilder:
         emotions: Iterable[str] = (),
         intents: Iterable[str] = (),
         lookup: Lookup = lambda part: None,
+        write_speech: bool = False,
     ) -> None:
         options = {"context_length": sequence.length, "persona_tokens": sequence.persona_tokens}
+        self._length = sequence.length
+        self._write_speech = write_speech
         self._described = prompts.with_options(**options, describe_media=True)
         self._plain = prompts.with_options(**options, describe_media=False)
         self._emotions = {label: index for index, label in enumerate(emotions)}
@@ -131,29 +173,105 @@ class ExampleBuilder:
             DataError: A dialogue is malformed.
         """
         characters: dict[str, Character] = {}
-        for dialogue in selected(data, source, split):
-            yield from self.of_dialogue(dialogue, data, source, characters)
+        dialogues = selected(data, source, split)
+        if source.preferences:
+            yield from self._pairs(list(dialogues), data, source, characters)
+            return
+        for dialogue in dialogues:
+            for one in dictations(dialogue) if source.speakers == "transcripts" else [dialogue]:
+                yield from self.of_dialogue(one, data, source, characters)
 
     def of_dialogue(
         self, dialogue: Dialogue, data: DialogueSet, source: DataSource, characters: dict[str, Character]
     ) -> Iterator[Example]:
         """One example for each character whose words are to be learnt; dialogues that do not fit are left out."""
-        described = _share(dialogue.id) < source.describe_media
+        described = self._is_described(dialogue, source)
         if described:
             dialogue = self._with_findings(dialogue)
         builder = self._described if described else self._plain
         for name, character_id in _speakers(dialogue, source.speakers):
-            if character_id is not None and character_id not in characters:
-                characters[character_id] = data.character(character_id)
-            character = characters[character_id] if character_id is not None else Character(name=name)
+            character = _character(name, character_id, data, characters)
             targets: Literal["all", "none"] = "none" if source.speakers == "none" else "all"
-            try:
-                prompt = builder.build(character, dialogue, speaker=name, reply=False, targets=targets)
-            except DataError:
+            example = self._built(builder, character, dialogue, name, targets)
+            if example is None:
                 continue
-            example = self._example(prompt, dialogue, name)
+            if self._write_speech and not described:
+                example = self._with_writing(example, dialogue, character, name)
             if example.targets.any() or any(t.emotion >= 0 or t.intent >= 0 for t in example.turns):
                 yield example
+
+    def _is_described(self, dialogue: Dialogue, source: DataSource) -> bool:
+        # What is to be written down must be heard.
+        return source.speakers != "transcripts" and _share(dialogue.id) < source.describe_media
+
+    def _built(
+        self,
+        builder: PromptBuilder,
+        character: Character,
+        dialogue: Dialogue,
+        name: str,
+        targets: Literal["all", "last", "none"],
+    ) -> Example | None:
+        """The example of a dialogue; None when it does not fit."""
+        try:
+            prompt = builder.build(character, dialogue, speaker=name, reply=False, targets=targets)
+        except DataError:
+            return None
+        return self._example(prompt, dialogue, name)
+
+    def _with_writing(self, example: Example, dialogue: Dialogue, character: Character, name: str) -> Example:
+        """The example with what it would be if everything that is played were written."""
+        twin = written_out(dialogue, name, lambda part: self._with_finding(part).text)
+        other = None if twin is None else self._built(self._plain, character, twin, name, "all")
+        first = next((medium.turn for medium in example.media if medium.kind == "audio"), None)
+        if other is None or first is None:
+            return example
+        common = set(example.turn_ids.tolist()) & set(other.turn_ids.tolist())
+        learnt = [t.turn for t in example.turns if t.turn > first and t.turn in common]
+        here, there = (np.flatnonzero(e.targets & np.isin(e.turn_ids, learnt)) - 1 for e in (example, other))
+        return replace(example, written=Written(other, here, there)) if len(here) else example
+
+    @cached_property
+    def _pair_builders(self) -> dict[bool, PromptBuilder]:
+        """By whether media are described; both replies of a pair must fit into one row."""
+        builders = {True: self._described, False: self._plain}
+        return {key: builder.with_options(context_length=self._length // 2) for key, builder in builders.items()}
+
+    def _pairs(
+        self, dialogues: list[Dialogue], data: DialogueSet, source: DataSource, characters: dict[str, Character]
+    ) -> Iterator[Example]:
+        """One example for each pair of replies, of all kinds that the source names."""
+
+        def speakers(dialogue: Dialogue) -> list[tuple[str, str | None]]:
+            return _speakers(dialogue, source.speakers)
+
+        maker = PairMaker(dialogues, speakers)
+        of_kind: dict[PairKind, Callable[[], Iterator[ReplyPair]]] = {
+            "rated": maker.rated,
+            "compared": lambda: compared(data, dialogues, speakers),
+        }
+        made = [of_kind[k]() if k in of_kind else maker.made(k) for k in source.preferences]
+        # In turn, so that the first so many hold pairs of every kind.
+        for pair in chain.from_iterable(zip_longest(*made)):
+            if pair is not None:
+                character = _character(pair.speaker, pair.character, data, characters)
+                example = self._pair(pair, character, described=self._is_described(pair.better, source))
+                if example is not None:
+                    yield example
+
+    def _pair(self, pair: ReplyPair, character: Character, *, described: bool) -> Example | None:
+        """The better reply's example with the worse one's; None when they do not fit or see different turns."""
+        described &= pair.kind != "wrong_picture"
+        sides = [self._with_findings(side) if described else side for side in (pair.better, pair.worse)]
+        builder = self._pair_builders[described]
+        better, worse = (self._built(builder, character, side, pair.speaker, "last") for side in sides)
+        if better is None or worse is None:
+            return None
+        if set(better.turn_ids.tolist()) != set(worse.turn_ids.tolist()):
+            return None
+        if not (better.targets.any() and worse.targets.any()):
+            return None
+        return replace(better, id=f"{better.id}/{pair.kind}", rejected=Rejected(worse, pair.kind))
 
     def _example(self, prompt: Prompt, dialogue: Dialogue, speaker: str) -> Example:
         turn_ids = np.asarray(prompt.turn_ids, dtype=np.int32)
@@ -165,7 +283,7 @@ class ExampleBuilder:
             turn_ids=turn_ids,
             targets=np.asarray(prompt.loss_mask, dtype=np.bool_),
             media=tuple(
-                Medium(slot.kind, slot.media, slot.turn, slot.part.text or _caption(dialogue, slot.turn, slot.part))
+                Medium(slot.kind, slot.media, slot.turn, _said_about(dialogue, slot.turn, slot.part))
                 for slot in prompt.slots
             ),
             turns=tuple(
@@ -208,16 +326,28 @@ def _speakers(dialogue: Dialogue, speakers: str) -> list[tuple[str, str | None]]
         return [(member.name, member.character) for member in cast]
     if speakers == "all":
         return [(name, known[name].character if name in known else None) for name in spoke]
-    return [("Listener", None)]
+    return [(LISTENER.name, None)]
 
 
-def _caption(dialogue: Dialogue, turn: int, part: Part) -> str | None:
-    """What a character answers to a picture that is shown alone, as caption data sets are laid out."""
+def _said_about(dialogue: Dialogue, turn: int, part: Part) -> tuple[str, ...]:
+    """A medium's own words, or what is answered to a picture that is shown alone, as caption sets are laid out."""
+    if part.text:
+        return (part.text,)
     following = dialogue.turns[turn + 1] if turn + 1 < len(dialogue.turns) else None
     shown: Turn = dialogue.turns[turn]
     if part.kind != "image" or following is None or len(dialogue.turns) > 2 or len(shown.parts) > 2:
-        return None
-    return following.text or None
+        return ()
+    others = (following.model_extra or {}).get("alternatives", ())
+    return tuple(words for words in (following.text, *others) if words)
+
+
+def _character(name: str, identifier: str | None, data: DialogueSet, known: dict[str, Character]) -> Character:
+    """The card of a speaker, read once; one without a card has only a name."""
+    if identifier is None:
+        return LISTENER if name == LISTENER.name else Character(name=name)
+    if identifier not in known:
+        known[identifier] = data.character(identifier)
+    return known[identifier]
 
 
 def _share(identifier: str) -> float:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ruxi.errors import ModelError
-from ruxi.model import RolePlayForCausalLM, Streams
+from ruxi.model import RolePlayForCausalLM
+from ruxi.training.batch import Batch
 from ruxi.training.objectives import Loss, Objective, Pass
-from ruxi.training.packing import Batch
 
 _PARTS = {
     "lora": ".lora_",
@@ -69,29 +69,7 @@ class Learner(nn.Module):
 
     def run(self, batch: Batch) -> Pass:
         """One forward pass, whose media are encoded and whose decoder is run when an objective asks for it."""
-        return Pass(self.model, batch, lambda: self._encode(batch), lambda streams: self._decode(batch, streams))
-
-    def _encode(self, batch: Batch) -> Streams:
-        guidance = None
-        if self.model.guidance is not None and len(batch.replies):
-            persona = self.model.persona_embedding(
-                batch.input_ids, batch.turn_ids, batch.replies[:, 0], batch.segment_ids, batch.replies[:, 1]
-            )
-            heads = self.model.guidance
-            guidance = batch.guidance(persona, heads.emotion_head.out_features, heads.intent_head.out_features)
-        return self.model.encode_media(batch.media, guidance, batch=len(batch.input_ids))
-
-    def _decode(self, batch: Batch, streams: Streams) -> Tensor:
-        output = self.model.decode(
-            batch.input_ids,
-            attention_mask=batch.attention_mask,
-            turn_ids=batch.turn_ids,
-            segment_ids=batch.segment_ids,
-            streams=streams,
-            use_cache=False,
-        )
-        hidden: Tensor = output["last_hidden_state"]
-        return hidden
+        return Pass(self.model, batch)
 
     def parameter_groups(
         self, learning_rate: float, fusion_rate: float, gate_rate: float, weight_decay: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ruxi.dialogues import Dialogue, Part
 from ruxi.dialogues.store import DialogueSet
@@ -17,8 +18,8 @@ from ruxi.training.examples import Medium
 MediumKey = tuple[Kind, str]
 """Kind and SHA-256 of a medium."""
 
-Progress = Callable[[Iterable[MediumKey], int], Iterable[MediumKey]]
-"""Wraps an iteration over media with a display of how far it is."""
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Wraps an iteration, over so many things, with a display of how far it is."""
 
 
 @dataclass(frozen=True)

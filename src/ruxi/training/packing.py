@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ruxi.features import FeatureSequence
-from ruxi.model import STREAM_OF_KIND, GuidanceInputs, MediaInputs, Placed, media_inputs
-from ruxi.training.examples import NO_LABEL, Example, Medium
+from ruxi.model import STREAM_OF_KIND
+from ruxi.training.batch import Batch, BatchFiller, Heard, Shown
+from ruxi.training.examples import Example, Medium
 
 Row = tuple[int, ...]
 """Indices of the examples that share a row."""
@@ -74,66 +74,6 @@ def epoch_order(counts: Sequence[int], weights: Sequence[float], epoch: int, see
     return order
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Tensors of some packed rows.
-
-    Attributes:
-        input_ids: `[rows, n]`, padded on the right.
-        attention_mask: 1 for real tokens, `[rows, n]`.
-        turn_ids: `[rows, n]`.
-        segment_ids: Packed example of each token, `[rows, n]`.
-        labels: Token to be predicted at each position from those before it, or `NO_LABEL`, `[rows, n]`.
-        media: Features by stream.
-        says: For each stream, the sentence about each medium; None without.
-        turn_rows: Row of each labelled turn, `[turns]`.
-        turn_ends: Position of its last token, `[turns]`.
-        emotions: Its emotion or `NO_LABEL`, `[turns]`.
-        intents: Its intent or `NO_LABEL`, `[turns]`.
-        replies: Row, segment, turn, user's emotion and intent, own emotion of each reply, `[replies, 6]`.
-    """
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    turn_ids: Tensor
-    segment_ids: Tensor
-    labels: Tensor
-    media: dict[str, MediaInputs]
-    says: dict[str, list[str | None]]
-    turn_rows: Tensor
-    turn_ends: Tensor
-    emotions: Tensor
-    intents: Tensor
-    replies: Tensor
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        moved: dict[str, Any] = {name: v.to(device) for name, v in vars(self).items() if isinstance(v, Tensor)}
-        moved["media"] = {name: inputs.to(device) for name, inputs in self.media.items()}
-        return replace(self, **moved)
-
-    def guidance(self, persona: Tensor, emotions: int, intents: int) -> GuidanceInputs | None:
-        """What the guidance tokens of the replies are made of, from the labels of the data.
-
-        Args:
-            persona: Mean persona embedding of each reply, `[replies, d]`.
-            emotions: Labels of the emotion head.
-            intents: Labels of the intent head.
-        """
-        if not len(self.replies):
-            return None
-        rows, segments, turns, user_emotion, user_intent, reply_emotion = self.replies.unbind(1)
-        return GuidanceInputs(
-            persona,
-            _one_hot(user_emotion, emotions),
-            _one_hot(user_intent, intents),
-            _one_hot(reply_emotion, emotions),
-            rows,
-            turns,
-            segments,
-        )
-
-
 class Collator:
     """Makes batches of packed rows.
 
@@ -176,68 +116,48 @@ class Collator:
             number: Position in the run; with the seed it decides which media are hidden.
         """
         rng = random.Random(f"{self.seed}/{number}")
-        longest = max(sum(len(self.examples[i]) for i in row) for row in rows)
-        shape = (len(rows), longest)
-        input_ids = np.full(shape, self.pad, dtype=np.int64)
-        mask, turns, segments = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-        labels = np.full(shape, NO_LABEL, dtype=np.int64)
-        placed: list[Placed] = []
-        says: list[tuple[str, str | None]] = []
-        labelled: list[tuple[int, int, int, int]] = []
-        replies: list[tuple[int, int, int, int, int, int]] = []
+        filler = BatchFiller(len(rows))
+        written: list[tuple[int, int, Example, Shown]] = []
         for row, members in enumerate(rows):
-            at = 0
-            for segment, index in enumerate(members):
+            for index in members:
                 example = self.examples[index]
-                span = slice(at, at + len(example))
-                input_ids[row, span], turns[row, span] = example.input_ids, example.turn_ids
-                mask[row, span], segments[row, span] = 1, segment
-                # The first token of a dialogue must not be predicted from the one before it.
-                targets = example.targets.copy()
-                targets[0] = False
-                labels[row, span] = np.where(targets, example.input_ids, NO_LABEL)
-                for medium in example.media:
-                    found = self._features(medium, rng)
-                    if found is not None:
-                        stream = STREAM_OF_KIND[medium.kind]
-                        placed.append(Placed(stream, found, row, medium.turn, segment))
-                        says.append((stream, medium.says))
-                before = (NO_LABEL, NO_LABEL)
-                for turn in example.turns:
-                    if turn.emotion != NO_LABEL or turn.intent != NO_LABEL:
-                        labelled.append((row, at + turn.position, turn.emotion, turn.intent))
-                    if turn.is_reply:
-                        replies.append((row, segment, turn.turn, *before, turn.emotion))
-                    before = (turn.emotion, turn.intent)
-                at = span.stop
-            segments[row, at:] = len(members)
-        turn_rows, turn_ends, emotions, intents = _columns(labelled, 4)
-        return Batch(
-            input_ids=torch.from_numpy(input_ids),
-            attention_mask=torch.from_numpy(mask),
-            turn_ids=torch.from_numpy(turns),
-            segment_ids=torch.from_numpy(segments),
-            labels=torch.from_numpy(labels),
-            media=media_inputs(placed),
-            says={stream: [words for s, words in says if s == stream] for stream in dict(says)},
-            turn_rows=turn_rows,
-            turn_ends=turn_ends,
-            emotions=emotions,
-            intents=intents,
-            replies=torch.tensor(replies, dtype=torch.long).reshape(-1, 6),
-        )
+                if example.rejected is not None:
+                    # What the reference was shown must be shown: nothing of a pair is hidden.
+                    worse = example.rejected.example
+                    filler.add_pair(row, example, self._shown(example), self._shown(worse))
+                    continue
+                shown = self._shown(example, rng)
+                start = filler.add(row, example, shown)
+                if example.written is not None and _hears_all(example, shown):
+                    written.append((row, start, example, shown))
+        batch = filler.batch(self.pad)
+        return replace(batch, heard=self._heard(written)) if written else batch
 
-    def _features(self, medium: Medium, rng: random.Random) -> FeatureSequence | None:
-        hidden = rng.random() < self.modality_dropout
-        if hidden or STREAM_OF_KIND[medium.kind] not in self.streams:
-            return None
-        return self.features(medium)
+    def _heard(self, written: Sequence[tuple[int, int, Example, Shown]]) -> Heard:
+        """The same dialogues with their speech in writing, and what else was shown in them."""
+        row_of = {row: number for number, row in enumerate(dict.fromkeys(row for row, *_ in written))}
+        filler = BatchFiller(len(row_of))
+        here, there = [], []
+        for row, start, example, shown in written:
+            twin = example.written
+            assert twin is not None  # noqa: S101 - the caller looked
+            kept = [(medium, found) for medium, found in shown if medium.kind != "audio"]
+            at = filler.add(row_of[row], twin.example, kept)
+            here += [(row, start + int(position)) for position in twin.here]
+            there += [(row_of[row], at + int(position)) for position in twin.there]
+        return Heard(filler.batch(self.pad), torch.tensor(here).reshape(-1, 2), torch.tensor(there).reshape(-1, 2))
+
+    def _shown(self, example: Example, rng: random.Random | None = None) -> Shown:
+        """The media of an example that have features; with dice, some of them are hidden."""
+        shown = []
+        for medium in example.media:
+            hidden = rng is not None and rng.random() < self.modality_dropout
+            found = None if hidden or STREAM_OF_KIND[medium.kind] not in self.streams else self.features(medium)
+            if found is not None:
+                shown.append((medium, found))
+        return shown
 
 
-def _columns(rows: Sequence[Sequence[int]], width: int) -> Sequence[Tensor]:
-    return torch.tensor(rows, dtype=torch.long).reshape(-1, width).unbind(1)
-
-
-def _one_hot(labels: Tensor, count: int) -> Tensor:
-    known = labels != NO_LABEL
-    return torch.nn.functional.one_hot(labels.clamp(min=0), count).float() * known[:, None]
+def _hears_all(example: Example, shown: Shown) -> bool:
+    spoken = sum(medium.kind == "audio" for medium in example.media)
+    return spoken > 0 and spoken == sum(medium.kind == "audio" for medium, _ in shown)

@@ -5,6 +5,7 @@ A recipe is checked as a whole before anything is loaded: every fault is listed 
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,21 +25,30 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+PairKind = Literal["rated", "compared", "out_of_character", "speaks_for_user", "wrong_picture"]
+"""Kinds of reply pairs, see `ruxi.training.pairs`."""
+
+
 class DataSource(_Section):
     """One data set in the mixture."""
 
     path: Path = Field(description="Folder of a data set, as `ruxi data import` writes it.")
     weight: float = Field(1.0, ge=0, description="How often its dialogues are seen, relative to once an epoch.")
     limit: int | None = Field(None, gt=0, description="Take this many dialogues of each split at most.")
-    speakers: Literal["characters", "all", "none"] = Field(
+    speakers: Literal["characters", "all", "none", "transcripts"] = Field(
         "characters",
-        description="Whose words are learnt: those of cast members of kind `character`, everybody's, or nobody's "
-        "(then only labels are).",
+        description="Whose words are learnt: those of cast members of kind `character`, everybody's, nobody's "
+        "(then only labels are), or those of a listener who writes down what is said in each sound.",
     )
     describe_media: float = Field(
         0.5, ge=0, le=1, description="Share of dialogues whose labels and transcripts stand in the text as well."
     )
     languages: list[str] | None = Field(None, description="Take dialogues in these languages only.")
+    preferences: list[PairKind] = Field(
+        default_factory=list,
+        description="Make pairs of a better and a worse reply instead: `rated`, `compared` (preferences.jsonl), "
+        "`out_of_character`, `speaks_for_user`, `wrong_picture`.",
+    )
 
 
 class SequenceSettings(_Section):
@@ -57,6 +67,27 @@ class ObjectiveWeights(_Section):
     emotion: float = Field(0.0, ge=0, description="Emotion at the end of a turn, by the guidance's head.")
     intent: float = Field(0.0, ge=0, description="Intent at the end of a turn, by the guidance's head.")
     contrastive: float = Field(0.0, ge=0, description="InfoNCE between media and what is said about them.")
+    speech_kl: float = Field(
+        0.0, ge=0, description="Answer to speech as to its transcript: KL to the model's own distribution."
+    )
+    preference: float = Field(0.0, ge=0, description="DPO on pairs of replies; sources name their `preferences`.")
+    distillation: float = Field(0.0, ge=0, description="KL to the teacher's distribution on the character's tokens.")
+
+
+class PreferenceSettings(_Section):
+    """Direct preference optimisation."""
+
+    beta: float = Field(0.1, gt=0, description="How strongly the model is held to the reference.")
+    reference: Literal["start", "base"] = Field(
+        "start", description="The model as it starts, or the base model with everything around it switched off."
+    )
+
+
+class TeacherSettings(_Section):
+    """A local model whose distribution is learnt."""
+
+    model: str = Field(description="Adapter folder, pinned part, folder or Hugging Face id, with the same tokenizer.")
+    temperature: float = Field(1.0, gt=0, description="Above 1 the tokens that it finds unlikely count for more.")
 
 
 class OptimiserSettings(_Section):
@@ -116,6 +147,10 @@ class ModelSettings(_Section):
         return self
 
 
+_CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference"})
+"""Objectives that have an accuracy."""
+
+
 class Recipe(_Section):
     """A training run."""
 
@@ -124,8 +159,22 @@ class Recipe(_Section):
     data: list[DataSource] = Field(min_length=1, description="The mixture.")
     sequence: SequenceSettings = Field(default_factory=SequenceSettings, description="How dialogues are laid out.")
     objectives: ObjectiveWeights = Field(default_factory=ObjectiveWeights, description="What is learnt.")
+    preference: PreferenceSettings = Field(default_factory=PreferenceSettings, description="Of that objective.")
+    teacher: TeacherSettings | None = Field(None, description="Whom the distillation learns from.")
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How it is learnt.")
     run: RunSettings = Field(default_factory=RunSettings, description="How long it is learnt.")
+
+    def measures(self) -> list[str]:
+        """What its evaluations measure, as `run.metric` and tables name it."""
+        names = ["loss"]
+        for name, weight in self.objectives.model_dump().items():
+            if weight:
+                names.append("reply_nats" if name == "reply" else f"{name}_loss")
+                names += [f"{name}_accuracy"] if name in _CHOOSING else []
+        if self.objectives.preference:
+            kinds = dict.fromkeys(kind for source in self.data for kind in source.preferences)
+            names += ["preference_margin", *(f"preference_{kind}_accuracy" for kind in kinds)]
+        return names
 
     @model_validator(mode="after")
     def _objectives_have_what_they_need(self) -> Self:
@@ -137,9 +186,48 @@ class Recipe(_Section):
             faults.append("objectives.contrastive needs model.alignment; add `alignment: {}`")
         if not any(weights.model_dump().values()):
             faults.append("all objectives have weight 0; give one a weight")
+        faults += self._preference_faults() + self._speech_faults()
+        if weights.distillation and self.teacher is None:
+            faults.append("objectives.distillation needs a teacher; add `teacher: {model: NAME}`")
+        if self.teacher is not None and not weights.distillation:
+            faults.append("teacher: nobody learns from it; give objectives.distillation a weight or leave it out")
+        metric = self.run.metric.removeprefix("eval_")
+        if metric not in self.measures():
+            faults.append(f"run.metric: {metric!r} is not measured; known here: {', '.join(self.measures())}")
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
+
+    def _preference_faults(self) -> list[str]:
+        faults = []
+        making = [(number, source) for number, source in enumerate(self.data) if source.preferences]
+        if self.objectives.preference and not making:
+            faults.append("objectives.preference needs pairs; add `preferences: [KIND]` to a data set")
+        if making and not self.objectives.preference:
+            faults.append(
+                f"data.{making[0][0]}.preferences: nothing learns from pairs; give objectives.preference a weight"
+            )
+        for number, source in making:
+            if source.speakers in ("none", "transcripts"):
+                faults.append(f"data.{number}.preferences need somebody's replies; set `speakers: characters` or `all`")
+            if "wrong_picture" in source.preferences and not self._has("image"):
+                faults.append(f"data.{number}.preferences: wrong_picture needs model.modalities.image")
+        return faults
+
+    def _speech_faults(self) -> list[str]:
+        faults = []
+        if self.objectives.speech_kl:
+            if not self._has("speech"):
+                faults.append("objectives.speech_kl needs model.modalities.speech")
+            if all(source.describe_media == 1 for source in self.data):
+                faults.append("objectives.speech_kl needs dialogues without written transcripts; lower describe_media")
+        for number, source in enumerate(self.data):
+            if source.speakers == "transcripts" and not self._has("speech"):
+                faults.append(f"data.{number}.speakers: transcripts need model.modalities.speech")
+        return faults
+
+    def _has(self, modality: str) -> bool:
+        return modality in self.model.modalities
 
 
 def load_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -184,6 +272,7 @@ def check_recipe(content: dict[str, Any], *, where: str = "recipe") -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         faults += _faults(error)
+        faults += _hidden_faults(content, error, faults)
     model = content.get("model")
     if isinstance(model, dict):
         faults += _model_faults(model)
@@ -191,6 +280,34 @@ def check_recipe(content: dict[str, Any], *, where: str = "recipe") -> Recipe:
         listed = "".join(f"\n  - {fault}" for fault in dict.fromkeys(faults))
         raise RecipeError(f"{len(faults)} fault(s):{listed}", where=where)
     return recipe
+
+
+def _hidden_faults(content: dict[str, Any], error: ValidationError, known: list[str]) -> list[str]:
+    """What only shows once the wrong fields have their defaults: sections that do not fit together."""
+    rest = copy.deepcopy(content)
+    wrong = [fault["loc"] for fault in error.errors()]
+    for location in wrong:
+        _remove(rest, location)
+    try:
+        Recipe.model_validate(rest)
+    except ValidationError as second:
+        # A fault that comes from a default in the place of a wrong value would mislead.
+        named = {str(piece) for location in wrong for piece in location[-1:]} | {"at least 1 item"}
+        found = [fault for fault in _faults(second) if fault not in known]
+        return [fault for fault in found if not any(name in fault for name in named)]
+    return []
+
+
+def _remove(content: Any, location: tuple[int | str, ...]) -> None:
+    """Take one field out, if it is there."""
+    *path, last = location or ("",)
+    for piece in path:
+        try:
+            content = content[piece]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(content, dict):
+        content.pop(last, None)
 
 
 def _model_faults(model: dict[str, Any]) -> list[str]:
@@ -224,7 +341,7 @@ def _faults(error: ValidationError, prefix: str = "") -> list[str]:
         message = fault["msg"].removeprefix("Value error, ")
         value = fault["input"]
         shown = f" (is {value!r})" if isinstance(value, str | int | float) and fault["type"] != "missing" else ""
-        found.append(f"{field}: {message}{shown}" if field else message)
+        found += [f"{field}: {message}{shown}"] if field else message.split("\n")
     return found
 
 

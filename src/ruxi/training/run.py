@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -31,12 +31,14 @@ from ruxi.model import RolePlayForCausalLM
 from ruxi.model.adapter import read_adapter_weights
 from ruxi.model.base import base_tokenizer
 from ruxi.prompt import ChatFormat, PromptBuilder
-from ruxi.training.building import build_model, build_objectives, precision_of
+from ruxi.training.batch import Batch
+from ruxi.training.building import build_model, build_objectives, pad_token, precision_of
 from ruxi.training.examples import Example, ExampleBuilder, selected
 from ruxi.training.learner import Learner
 from ruxi.training.media import Missing, Progress, TrainingMedia
-from ruxi.training.packing import Batch, Collator, Row, epoch_order, pack
+from ruxi.training.packing import Collator, Row, epoch_order, pack
 from ruxi.training.recipe import Recipe
+from ruxi.training.reference import with_references
 from ruxi.training.reporting import ExampleReplies, write_curves, write_summary
 from ruxi.training.trainer import RolePlayTrainer
 
@@ -107,6 +109,7 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
         emotions=guidance.emotions if guidance else (),
         intents=guidance.intents if guidance else (),
         lookup=media.of,
+        write_speech=recipe.objectives.speech_kl > 0,
     )
     train: list[Example] = []
     counts, held_out = [], []
@@ -123,7 +126,10 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
         held_out.append(list(builder.of_set(data, source, "validation")))
     limit = recipe.run.evaluation_limit
     share = [examples[: max(1, limit * len(examples) // max(1, sum(map(len, held_out))))] for examples in held_out]
-    return Prepared(model, train, counts, [e for examples in share for e in examples], media, missing)
+    held = [e for examples in share for e in examples]
+    if recipe.objectives.preference:
+        train, held = (with_references(model, some, media.of, recipe, progress=progress) for some in (train, held))
+    return Prepared(model, train, counts, held, media, missing)
 
 
 def prompts_of(model: RolePlayForCausalLM, context_length: int) -> PromptBuilder:
@@ -170,7 +176,7 @@ def train(
         prepared.train,
         prepared.media.of,
         streams=streams,
-        pad=_pad_token(prepared.model),
+        pad=pad_token(prepared.model),
         modality_dropout=recipe.sequence.modality_dropout,
         seed=recipe.run.seed,
     )
@@ -222,7 +228,7 @@ def planned_rows(recipe: Recipe, prepared: Prepared) -> tuple[list[Row], int]:
 def held_out_batches(recipe: Recipe, prepared: Prepared) -> list[Batch]:
     """The held-out examples, packed, with all their media."""
     collate = Collator(
-        prepared.held_out, prepared.media.of, streams=prepared.model.config.streams, pad=_pad_token(prepared.model)
+        prepared.held_out, prepared.media.of, streams=prepared.model.config.streams, pad=pad_token(prepared.model)
     )
     rows = pack([len(e) for e in prepared.held_out], range(len(prepared.held_out)), recipe.sequence.length)
     return [collate.collate([row]) for row in rows]
@@ -325,12 +331,6 @@ def _write_facts(folder: Path, recipe: Recipe, prepared: Prepared, steps: int) -
 def _digest(path: Path) -> str:
     info = path / "dataset.json"
     return files.sha256_of(info) if info.is_file() else ""
-
-
-def _pad_token(model: RolePlayForCausalLM) -> int:
-    config: Any = model.language_model.config.get_text_config()
-    pad: Sequence[int] | int | None = config.pad_token_id if config.pad_token_id is not None else config.eos_token_id
-    return (pad[0] if isinstance(pad, list) else pad) or 0  # type: ignore[return-value]
 
 
 def _processes() -> int:

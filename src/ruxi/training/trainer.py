@@ -21,9 +21,10 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainingArguments
 
 from ruxi.model.adapter import read_adapter_weights
+from ruxi.training.batch import Batch
 from ruxi.training.learner import Learner
 from ruxi.training.objectives import Loss
-from ruxi.training.packing import Batch, Collator
+from ruxi.training.packing import Collator
 from ruxi.training.recipe import OptimiserSettings
 
 
@@ -120,6 +121,9 @@ class RolePlayTrainer(Trainer):
         self._sums[f"{name}_count"] += loss.count
         if loss.correct is not None:
             self._sums[f"{name}_correct"] += loss.correct
+        for measure, (value, number) in loss.further.items():
+            self._sums[f"{name}_{measure}_sum"] += value
+            self._sums[f"{name}_{measure}_number"] += number
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add objectives, gates and speed to what the Trainer logs while it trains."""
@@ -146,9 +150,12 @@ class RolePlayTrainer(Trainer):
                 sums[f"{name}_total"] += float(loss.total)
                 sums[f"{name}_count"] += loss.count
                 sums[f"{name}_correct"] += loss.correct or 0
+                for measure, (value, number) in loss.further.items():
+                    sums[f"{name}_{measure}_sum"] += value
+                    sums[f"{name}_{measure}_number"] += number
         sums = self._summed(sums)
         self.learner.train(was_training)
-        found = measures(sums, choosing=[o.name for o, _ in self.learner.objectives if o.name not in ("reply",)])
+        found = measures(sums, choosing=[o.name for o, _ in self.learner.objectives if o.chooses])
         weighted = [
             weight * sums[f"{o.name}_total"] / sums[f"{o.name}_count"]
             for o, weight in self.learner.objectives
@@ -165,7 +172,9 @@ class RolePlayTrainer(Trainer):
 
     def _summed(self, sums: dict[str, float]) -> dict[str, float]:
         """Add up over processes."""
-        names = [f"{o.name}_{kind}" for o, _ in self.learner.objectives for kind in ("total", "count", "correct")]
+        objectives = [objective for objective, _ in self.learner.objectives]
+        names = [f"{o.name}_{kind}" for o in objectives for kind in ("total", "count", "correct")]
+        names += [f"{o.name}_{name}_{kind}" for o in objectives for name in o.further for kind in ("sum", "number")]
         values = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=self.accelerator.device)
         total = self.accelerator.reduce(values, reduction="sum")
         return dict(zip(names, total.tolist(), strict=True))
@@ -186,13 +195,16 @@ def measures(sums: dict[str, float], *, choosing: Sequence[str] | None = None) -
     """Means of summed losses: nats a token for replies, loss and accuracy for the rest.
 
     Args:
-        sums: `NAME_total`, `NAME_count`, `NAME_correct`.
+        sums: `NAME_total`, `NAME_count`, `NAME_correct`; `NAME_MEASURE_sum` and `_number` for further measures.
         choosing: Objectives that have an accuracy; None: those with a sum of right choices.
     """
     found = {}
     for key, count in list(sums.items()):
         name, _, kind = key.rpartition("_")
-        if kind != "count" or not count:
+        if kind not in ("count", "number") or not count:
+            continue
+        if kind == "number":
+            found[name] = round(sums[f"{name}_sum"] / count, 5)
             continue
         mean = sums[f"{name}_total"] / count
         found["reply_nats" if name == "reply" else f"{name}_loss"] = round(mean, 5)

@@ -2,7 +2,12 @@
 
 from ruxi.training.objectives.base import Loss, Objective, Pass
 from ruxi.training.objectives.contrastive import Contrastive
+from ruxi.training.objectives.distillation import Distillation
 from ruxi.training.objectives.labels import Emotion, Intent
+from ruxi.training.objectives.preference import Preference
 from ruxi.training.objectives.reply import Reply
+from ruxi.training.objectives.speech_kl import SpeechKL
 
-__all__ = ["Contrastive", "Emotion", "Intent", "Loss", "Objective", "Pass", "Reply"]
+__all__ = [
+    "Contrastive", "Distillation", "Emotion", "Intent", "Loss", "Objective", "Pass", "Preference", "Reply", "SpeechKL",
+]  # fmt: skip

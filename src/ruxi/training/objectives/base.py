@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
 
 from ruxi.model import RolePlayForCausalLM, Streams
-from ruxi.training.packing import Batch
+from ruxi.training.batch import Batch
 
 
 @dataclass
@@ -19,25 +19,36 @@ class Pass:
 
     Attributes:
         model: The model.
-        batch: What went in.
-        encode: Encodes media and guidance.
-        decode: Runs the decoder on the text with the streams that it is given.
+        batch: What goes in.
     """
 
     model: RolePlayForCausalLM
     batch: Batch
-    encode: Callable[[], Streams]
-    decode: Callable[[Streams], Tensor]
 
     @cached_property
     def streams(self) -> Streams:
         """Media and guidance as encoded."""
-        return self.encode()
+        batch, guidance = self.batch, None
+        heads = self.model.guidance
+        if heads is not None and len(batch.replies):
+            persona = self.model.persona_embedding(
+                batch.input_ids, batch.turn_ids, batch.replies[:, 0], batch.segment_ids, batch.replies[:, 1]
+            )
+            guidance = batch.guidance(persona, heads.emotion_head.out_features, heads.intent_head.out_features)
+        return self.model.encode_media(batch.media, guidance, batch=len(batch.input_ids))
 
     @cached_property
     def hidden(self) -> Tensor:
         """Last hidden states `[rows, n, d]`."""
-        return self.decode(self.streams)
+        hidden: Tensor = self.model.decode(
+            self.batch.input_ids,
+            attention_mask=self.batch.attention_mask,
+            turn_ids=self.batch.turn_ids,
+            segment_ids=self.batch.segment_ids,
+            streams=self.streams,
+            use_cache=False,
+        )["last_hidden_state"]
+        return hidden
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,13 @@ class Loss:
         total: Sum, a scalar that carries gradients.
         count: Over how many tokens, turns or pairs.
         correct: How many of them were right, for objectives that choose; None for others.
+        further: More measures of the objective by name, each a sum and the number of things in it.
     """
 
     total: Tensor
     count: int
     correct: int | None = None
+    further: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
 
 class Objective(Protocol):
@@ -60,9 +73,13 @@ class Objective(Protocol):
 
     Attributes:
         name: Its field in a recipe's `objectives`.
+        chooses: Whether it gives a number of right choices, and with it an accuracy.
+        further: Names of its further measures.
     """
 
     name: str
+    chooses: bool
+    further: tuple[str, ...]
 
     def __call__(self, run: Pass) -> Loss | None:
         """The loss of a batch; None when the batch has nothing for it."""

@@ -1,7 +1,8 @@
 """Contrastive alignment: InfoNCE between resampled media and sentences about them.
 
-Symmetric cross-entropy over the pairs of a batch (van den Oord et al., 2018; CLIP, Radford et al., 2021). Sentences
-that say the same are not held against one another.
+Symmetric cross-entropy over the pairs of a batch (van den Oord et al., 2018; CLIP, Radford et al., 2021). A medium
+with several sentences is paired with the mean of their vectors; media of which the same is said are not held against
+one another.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Contrastive:
     """
 
     name = "contrastive"
+    chooses = True
+    further: tuple[str, ...] = ()
 
     def __init__(self, sentences: SentenceEncoder) -> None:
         self.sentences = sentences
@@ -43,8 +46,9 @@ class Contrastive:
             inputs = run.batch.media[stream]
             tokens = run.model.resamplers[stream](inputs.values[chosen], inputs.mask[chosen])
             media = run.model.alignment.embed(stream, tokens)
-            words = [says[index] or "" for index in chosen]
-            losses.append(info_nce(run.model.alignment.similarity(media, self.sentences(words)), words))
+            meanings = torch.stack([F.normalize(self.sentences(says[index]).mean(dim=0), dim=0) for index in chosen])
+            same = [" ".join(says[index]) for index in chosen]
+            losses.append(info_nce(run.model.alignment.similarity(media, meanings), same))
         if not losses:
             return None
         total = torch.stack([loss.total for loss in losses]).sum()

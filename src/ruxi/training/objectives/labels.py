@@ -12,6 +12,8 @@ class Emotion:
     """Cross-entropy of the emotion head."""
 
     name = "emotion"
+    chooses = True
+    further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:
         """Sum over the turns whose emotion is known."""
@@ -22,6 +24,8 @@ class Intent:
     """Cross-entropy of the intent head."""
 
     name = "intent"
+    chooses = True
+    further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:
         """Sum over the turns whose intent is known."""

@@ -16,13 +16,16 @@ from torch import Tensor
 
 from ruxi.training.objectives.base import Loss, Pass
 
-_CHUNK = 512
+CHUNK = 512
+"""Positions whose logits exist at the same time."""
 
 
 class Reply:
     """Cross-entropy of the character's tokens, in nats."""
 
     name = "reply"
+    chooses = False
+    further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:
         """Sum over the labelled tokens."""
@@ -46,18 +49,26 @@ def labelled_positions(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def token_losses(run: Pass, hidden: Tensor, targets: Tensor) -> Tensor:
     """Negative log-likelihood of each target in nats, float32 `[k]`, differentiable with respect to `hidden`."""
-    head = run.model.get_output_embeddings()
-    config = run.model.language_model.config.get_text_config()
-    plain = getattr(config, "final_logit_softcapping", None) is None and getattr(head, "bias", None) is None
-    if plain and not head.weight.requires_grad:
-        losses: Tensor = _FrozenHeadCrossEntropy.apply(hidden, head.weight, targets)
+    head = frozen_head(run)
+    if head is not None:
+        losses: Tensor = _FrozenHeadCrossEntropy.apply(hidden, head, targets)
         return losses
     return torch.cat(
         [
             F.cross_entropy(run.model.logits(states).float(), wanted, reduction="none")
-            for states, wanted in zip(hidden.split(_CHUNK), targets.split(_CHUNK), strict=True)
+            for states, wanted in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
         ]
     )
+
+
+def frozen_head(run: Pass) -> Tensor | None:
+    """The language head's weight `[vocabulary, d]` when logits are nothing but its product and it is not trained."""
+    head = run.model.get_output_embeddings()
+    config = run.model.language_model.config.get_text_config()
+    weight = head.weight
+    assert isinstance(weight, Tensor)  # noqa: S101 - a linear layer has one
+    plain = getattr(config, "final_logit_softcapping", None) is None and getattr(head, "bias", None) is None
+    return weight if plain and not weight.requires_grad else None
 
 
 class _FrozenHeadCrossEntropy(torch.autograd.Function):
@@ -67,8 +78,8 @@ class _FrozenHeadCrossEntropy(torch.autograd.Function):
     def forward(context: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden) if hidden.requires_grad else None
-        for start in range(0, len(targets), _CHUNK):
-            span = slice(start, start + _CHUNK)
+        for start in range(0, len(targets), CHUNK):
+            span = slice(start, start + CHUNK)
             wanted = targets[span]
             logits = (hidden[span].to(weight.dtype) @ weight.T).float()
             log_probabilities = F.log_softmax(logits, dim=-1)
