@@ -20,7 +20,7 @@ from ruxi.evaluation.task import TaskOptions
 from ruxi.features import FeatureSequence
 from ruxi.media import Kind, MediaFolder
 from ruxi.prompt import MediaSlot, Prompt
-from ruxi.runtime import Engine, Feelings, Perceptive, Sampling
+from ruxi.runtime import Engine, Feelings, Perceptive, Sampling, with_media
 from ruxi.scene.perception import Perception
 from ruxi.scene.speaking import speak
 
@@ -143,7 +143,7 @@ class Player:
         first = None
         text, tokens = "", 0
         emotion = intent = None
-        for delta, usage in speak(self.engine, prompt, media, sampling, speaker, ()):
+        for delta, usage in speak(with_media(self.engine, folder.read), prompt, media, sampling, speaker, ()):
             text += delta.text
             if first is None and delta.text.strip():
                 first = time.perf_counter() - began

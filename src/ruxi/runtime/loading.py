@@ -21,7 +21,8 @@ def load(
     Args:
         name: `ruxi-mini`, the folder of an adapter that `ruxi train` made, the folder of a language model, or a
             Hugging Face id. A bare language model gets an untrained fusion and answers as it would without one.
-        engine: Which engine speaks with it, by its entry point.
+            For a server its name of the model, or the server's URL.
+        engine: Which engine speaks with it, by its entry point; or the URL of a server of the OpenAI API.
         dtype: Precision of the weights; `auto` is the fastest that this machine computes well.
         threads: Threads for the computation; None leaves the library's choice.
 
@@ -35,5 +36,15 @@ def load(
     # OpenMP threads that spin while they wait stall one another as soon as something else wants the processor:
     # measured here, beside other work, 1 token a second instead of 9. It is read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if is_url(name):
+        name, engine = DEFAULT_MODEL, name
+    if is_url(engine):
+        remote: Engine = plugins.load("engines", "remote")(name, dtype=dtype, threads=threads, url=engine)
+        return remote
     opened: Engine = plugins.load("engines", engine)(name, dtype=dtype, threads=threads)
     return opened
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is the address of a server."""
+    return name.lower().startswith(("http://", "https://"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -88,6 +88,8 @@ class Delta:
         emotion: The reply's emotion, when the engine knows it; on the last piece at the latest.
         user_emotion: The user's emotion as perceived.
         user_intent: The user's intent as perceived.
+        prompt_tokens: How many tokens were read, from engines that count otherwise than `Prompt` does.
+        completion_tokens: How many tokens of this reply were spoken until now, from engines that do not give them.
     """
 
     text: str
@@ -96,6 +98,8 @@ class Delta:
     emotion: str | None = None
     user_emotion: str | None = None
     user_intent: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 @runtime_checkable
@@ -129,6 +133,24 @@ class Engine(Protocol):
     def log_likelihood(self, prompts: Sequence[Prompt], media: Media) -> list[npt.NDArray[np.float32]]:
         """Natural log-probability of each token that a prompt's `loss_mask` marks, one array a prompt."""
         ...
+
+
+@runtime_checkable
+class SeesMedia(Protocol):
+    """An engine that takes pictures and sounds themselves, beside their features; most take features alone."""
+
+    def with_media(self, read: Callable[[str], bytes]) -> Engine:
+        """The same engine for one chat, whose media it can read by their SHA-256.
+
+        Args:
+            read: Raises `MediaError` for a medium that is gone.
+        """
+        ...
+
+
+def with_media(engine: Engine, read: Callable[[str], bytes]) -> Engine:
+    """An engine as it is used in a chat whose media can be read."""
+    return engine.with_media(read) if isinstance(engine, SeesMedia) else engine
 
 
 Feelings = Mapping[str, Mapping[str, float]]

@@ -26,7 +26,7 @@ from ruxi.features import Extractor, FeatureCache
 from ruxi.media import Kind, Limits, MediaFolder
 from ruxi.media.limits import DEFAULT_LIMITS
 from ruxi.media.sources import Source
-from ruxi.runtime import Engine, Sampling
+from ruxi.runtime import Engine, Sampling, with_media
 from ruxi.scene.perception import Perception, heard_in
 from ruxi.scene.reply import Reply
 from ruxi.scene.saved_chat import SavedChat
@@ -300,7 +300,7 @@ class Scene:
         own = (self.speaker, self.character.name)
         others = [member.name for member in self.dialogue.cast if member.name not in own]
         media = self._perception.features(prompt.slots, self._media)
-        pieces = speak(self.engine, prompt, media, sampling, own, others)
+        pieces = speak(with_media(self.engine, self._media.read), prompt, media, sampling, own, others)
         self._stream = ReplyStream(pieces, heading, self._keep)
         return self._stream
 

@@ -57,14 +57,18 @@ def speak(
     stops = (*sampling.stop, *(f"\n{name}：" for name in others), *_markers(engine.prompts.chat_format))
     # Greedy answers would only be the same again.
     attempts = _ATTEMPTS if sampling.temperature > 0 else 1
-    completion = 0
+    read, completion = len(prompt.input_ids), 0
     for attempt in range(attempts):
         seed = None if sampling.seed is None else sampling.seed + 1_000_003 * attempt
         text = ReplyText(names)
         spoken = False
+        before = completion
         with closing(engine.generate(prompt, media, replace(sampling, stop=stops, seed=seed))) as deltas:
             for delta in deltas:
                 completion += len(delta.token_ids)
+                if delta.completion_tokens is not None:
+                    completion = before + delta.completion_tokens
+                read = delta.prompt_tokens or read
                 piece = text.push(delta.text)
                 if text.stopped:
                     delta = replace(delta, finish_reason="stop")
@@ -72,7 +76,7 @@ def speak(
                     piece += text.flush()
                 spoken = spoken or bool(piece)
                 if delta.finish_reason is None or spoken or attempt == attempts - 1:
-                    usage = Usage(prompt_tokens=len(prompt.input_ids), completion_tokens=completion)
+                    usage = Usage(prompt_tokens=read, completion_tokens=completion)
                     yield replace(delta, text=piece), usage
                 if text.stopped:
                     break
