@@ -26,6 +26,7 @@ from ruxi.model.fusion import Fusion, FusionContext
 from ruxi.model.generation import RolePlayGenerationMixin
 from ruxi.model.guidance import Guidance, GuidanceInputs, Perception
 from ruxi.model.masks import packed_mask, packed_positions
+from ruxi.model.packed_attention import PACKED_ATTENTION, spans_of
 from ruxi.model.prefix import PrefixedSequence, insert_media
 from ruxi.model.resampler import Resampler
 from ruxi.model.streams import MediaInputs, Stream, Streams, to_rows
@@ -253,6 +254,8 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             streams = {}
         if segment_ids is not None:
             position_ids = packed_positions(segments, attention_mask) if position_ids is None else position_ids
+            if self.language_model.config._attn_implementation == PACKED_ATTENTION:
+                options["packed_spans"] = spans_of(segments, attention_mask)
             attention_mask = packed_mask(segments, attention_mask)
         self._context = FusionContext.of(streams, turns, segments, keep_weights=keep_attentions) if streams else None
         output = self.language_model.get_decoder()(

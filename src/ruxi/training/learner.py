@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ruxi.errors import ModelError
 from ruxi.model import RolePlayForCausalLM
 from ruxi.training.batch import Batch
+from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import Loss, Objective, Pass
 
 _PARTS = {
@@ -58,6 +59,7 @@ class Learner(nn.Module):
                 parameter.data = parameter.data.float()
         if not any(p.requires_grad for p in model.parameters()):
             raise ModelError("nothing is left to train", where="model.freeze", remedy="Freeze fewer parts.")
+        speed_up(model.language_model)
 
     def forward(self, batch: Batch, labels: Tensor | None = None) -> dict[str, Loss]:
         """All losses of a batch, by objective; objectives with nothing to learn from are absent."""
