@@ -19,6 +19,7 @@ import pytest
 from ruxi.characters import Character
 from ruxi.characters.faults import printable
 from ruxi.cli import main
+from tests.runtime.speaking_server import Answer, speaking
 from tests.senses import as_file, png, wav
 from tests.tiny_models import save_llama
 
@@ -85,6 +86,33 @@ def test_one_turn_prints_one_json_object_and_nothing_else(folder: Path, run: Run
     assert reply["finish_reason"] == "length"
     assert result.stderr == ""
     assert json.loads(run(*command, "--seed", "4")[1])["text"] == reply["text"]
+
+
+def test_replies_fit_a_schema_that_is_checked_before_the_model_is_loaded(run: Run, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    mood = {"type": "object", "properties": {"mood": {"enum": ["calm", "angry"]}}, "required": ["mood"]}
+    schema.write_text(json.dumps({**mood, "additionalProperties": False}))
+    command = ("captain.json", "--say", "Where to?", "--schema", str(schema))
+    code, output, _ = run(*command, "--model", "llama", "--max-tokens", "80", "--seed", "1")
+    assert code == 0
+    assert json.loads(output)["mood"] in ("calm", "angry")
+    schema.write_text('{"type": "objekt"}')
+    code, output, errors = run(*command, "--model", "nowhere")
+    assert (code, output) == (2, "")
+    assert "Invalid type: objekt" in errors
+    schema.write_text("{")
+    assert run(*command, "--model", "nowhere")[0] == 2
+    schema.unlink()
+    assert "cannot be read" in run(*command, "--model", "nowhere")[2]
+
+
+def test_a_server_can_play_the_role(run: Run) -> None:
+    with speaking(lambda body: Answer(("The wind", " is turning."))) as server:
+        code, output, errors = run("captain.json", "--engine", server.url, "--say", "Where to?")
+    assert (code, output.strip(), errors) == (0, "The wind is turning.", "")
+    code, _, errors = run("captain.json", "--engine", "http://127.0.0.1:9/v1", "--say", "Where to?")
+    assert code == 1
+    assert errors.startswith("ruxi: http://127.0.0.1:9/v1: no answer after 3 attempts")
 
 
 def test_a_chat_goes_on_from_call_to_call(run: Run, tmp_path: Path) -> None:

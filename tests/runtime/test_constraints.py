@@ -104,6 +104,8 @@ def test_a_wrong_form_is_named_before_anything_is_computed(say: Any, constraint:
     with pytest.raises(UsageError, match=message) as error:
         say(constraint)
     assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match=message):
+        constraint.check()
 
 
 def test_what_a_padded_model_has_beyond_its_tokenizer_is_never_said() -> None:

@@ -15,7 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from ruxi.characters import Character
-    from ruxi.runtime import Engine, Sampling
+    from ruxi.runtime import Constraint, Engine, Sampling
     from ruxi.scene import Reply, ReplyStream, Scene
 
 DEFAULT_CHARACTER = "mira"
@@ -31,9 +31,12 @@ def chat(
     image: Annotated[str | None, typer.Option(metavar="FILE", help="Show a picture: file or https URL.")] = None,
     audio: Annotated[str | None, typer.Option(metavar="FILE", help="Play a sound: file or https URL.")] = None,
     video: Annotated[str | None, typer.Option(metavar="FILE", help="Show a video: file or https URL.")] = None,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="What computes the replies.")] = "torch",
+    engine: Annotated[
+        str,
+        typer.Option(metavar="NAME|URL", help="What computes the replies; the URL of an OpenAI-compatible server too."),
+    ] = "torch",
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="ruxi-mini, a folder, or a Hugging Face id.")
+        str, typer.Option(metavar="NAME", help="ruxi-mini, a folder, a Hugging Face id, or a server's name of it.")
     ] = "ruxi-mini",
     user: Annotated[str | None, typer.Option(metavar="NAME", help="What the character calls you.")] = None,
     language: Annotated[
@@ -47,6 +50,7 @@ def chat(
         float | None, typer.Option(metavar="T", help="0 always takes the likeliest word; 0.8 by default.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Longest reply, in tokens.")] = None,
+    schema: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON schema that every reply must fit.")] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the chat in this .jsonl file or folder, turn by turn.")
     ] = None,
@@ -72,7 +76,7 @@ def chat(
         )
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode shows `?`
     # What can be wrong with the arguments is found before the model takes its seconds to load.
-    sampling = _sampling(seed, temperature, max_tokens)
+    sampling = _sampling(seed, temperature, max_tokens, schema)
     check_emotion(emotion)
     if resume is not None:
         SavedChat(resume).read()
@@ -94,11 +98,28 @@ def chat(
         _print_text(stream)
 
 
-def _sampling(seed: int | None, temperature: float | None, max_tokens: int | None) -> Sampling:
+def _sampling(seed: int | None, temperature: float | None, max_tokens: int | None, schema: Path | None) -> Sampling:
     from ruxi.runtime import Sampling
 
-    given = {"seed": seed, "temperature": temperature, "max_tokens": max_tokens}
+    given = {"seed": seed, "temperature": temperature, "max_tokens": max_tokens, "constraint": _constraint(schema)}
     return Sampling(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _constraint(schema: Path | None) -> Constraint | None:
+    from ruxi.errors import UsageError
+    from ruxi.runtime import Constraint
+
+    if schema is None:
+        return None
+    try:
+        found = json.loads(schema.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", where=str(schema), remedy="Check the path.") from None
+    except ValueError as error:
+        raise UsageError(f"not JSON ({error})", where=str(schema), remedy="Give a JSON schema.") from None
+    constraint = Constraint.json_schema(found)
+    constraint.check()
+    return constraint
 
 
 def _character(card: str, language: str | None) -> Character:

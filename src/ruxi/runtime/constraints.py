@@ -53,6 +53,16 @@ class Constraint:
         """Text of a context-free language, in Lark's notation or in GBNF."""
         return cls("grammar", rules)
 
+    def check(self) -> None:
+        """Find out whether it can be used, before a model is loaded.
+
+        Raises:
+            UsageError: The schema, expression or grammar is wrong.
+            EngineError: llguidance is not installed.
+        """
+        if problem := _library().LLMatcher.validate_grammar(_grammar(self)):
+            raise _wrong(self, problem)
+
 
 class Constraints:
     """Constraints for the tokens of one model; safe to use from several threads.
@@ -77,19 +87,12 @@ class Constraints:
         """
         if constraint is None:
             return None
-        try:
-            import llguidance
-        except ImportError as error:
-            raise EngineError(
-                "replies of a given form need the package llguidance",
-                where="constraint",
-                remedy="Run `pip install llguidance`.",
-            ) from error
+        library = _library()
         grammar = _grammar(constraint)
         with self._lock:
             if self._vocabulary is None:
-                self._vocabulary = llguidance.LLTokenizer(self._tokenizer.to_str(), eos_token=self._end_ids)
-        matcher = llguidance.LLMatcher(self._vocabulary, grammar, log_level=0)
+                self._vocabulary = library.LLTokenizer(self._tokenizer.to_str(), eos_token=self._end_ids)
+        matcher = library.LLMatcher(self._vocabulary, grammar, log_level=0)
         if matcher.is_error():
             raise _wrong(constraint, matcher.get_error())
         return FollowedConstraint(matcher, self._end_ids)
@@ -136,15 +139,26 @@ class FollowedConstraint:
             )
 
 
-def _grammar(constraint: Constraint) -> str:
-    from llguidance import LLMatcher, grammar_from
+def _library() -> Any:
+    try:
+        import llguidance
+    except ImportError as error:
+        raise EngineError(
+            "replies of a given form need the package llguidance",
+            where="constraint",
+            remedy="Run `pip install llguidance`.",
+        ) from error
+    return llguidance
 
+
+def _grammar(constraint: Constraint) -> str:
+    library = _library()
     try:
         if constraint.kind == "json_schema":
             if not isinstance(json.loads(constraint.text), dict | bool):
                 raise ValueError("a schema is an object")
-            return str(LLMatcher.grammar_from_json_schema(constraint.text, defaults=_LAYOUT))
-        return str(grammar_from("regex" if constraint.kind == "regex" else "gbnf", constraint.text))
+            return str(library.LLMatcher.grammar_from_json_schema(constraint.text, defaults=_LAYOUT))
+        return str(library.grammar_from("regex" if constraint.kind == "regex" else "gbnf", constraint.text))
     except ValueError as error:
         raise _wrong(constraint, str(error)) from None
 
