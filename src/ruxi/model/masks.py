@@ -33,3 +33,8 @@ def packed_mask(segment_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         allowed = allowed & attention_mask.bool()[:, None, :]
         allowed = allowed | torch.eye(length, dtype=torch.bool, device=segment_ids.device)
     return allowed[:, None]
+
+
+def added_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same for attention that adds a mask to its scores: 0 where a token may attend, the lowest number elsewhere."""
+    return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)
