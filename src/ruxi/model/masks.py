@@ -36,5 +36,5 @@ def packed_mask(segment_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
 
 
 def added_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """The same for attention that adds a mask to its scores: 0 where a token may attend, the lowest number elsewhere."""
+    """The same for attention that adds a mask to its scores: 0 where a token may attend, else the lowest number."""
     return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)

@@ -25,7 +25,7 @@ from ruxi.model.config import GUIDANCE, RolePlayConfig
 from ruxi.model.fusion import Fusion, FusionContext
 from ruxi.model.generation import RolePlayGenerationMixin
 from ruxi.model.guidance import Guidance, GuidanceInputs, Perception
-from ruxi.model.masks import packed_mask, packed_positions
+from ruxi.model.masks import added_mask, packed_mask, packed_positions
 from ruxi.model.packed_attention import PACKED_ATTENTION, spans_of
 from ruxi.model.prefix import PrefixedSequence, insert_media
 from ruxi.model.resampler import Resampler
@@ -257,6 +257,8 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             if self.language_model.config._attn_implementation == PACKED_ATTENTION:
                 options["packed_spans"] = spans_of(segments, attention_mask)
             attention_mask = packed_mask(segments, attention_mask)
+            if self.language_model.config._attn_implementation == "eager":
+                attention_mask = added_mask(attention_mask, embeds.dtype)
         self._context = FusionContext.of(streams, turns, segments, keep_weights=keep_attentions) if streams else None
         output = self.language_model.get_decoder()(
             inputs_embeds=embeds,
