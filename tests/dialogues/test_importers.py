@@ -373,3 +373,20 @@ def test_characters_of_two_sources_with_one_name_are_kept_apart(tmp_path: Path) 
     assert data.character(first or "").description == "A rich inventor."
     assert data.character(again or "").description == "A suit."
     assert len(data.character_ids()) == 3
+
+
+def test_a_photograph_of_the_weather_is_asked_about_and_answered(tmp_path: Path) -> None:
+    source = tmp_path / "weather"
+    records = [{"image": f"images/rain/r{n}.png", "label": "rain", "split": "train"} for n in range(8)]
+    write_lines(source / "metadata.jsonl", records)
+    for record in records:
+        write(source / record["image"], png())
+    data, _ = imported("weather", source, tmp_path / "set")
+    lengths = set()
+    for dialogue in data:
+        *before, question, answer = dialogue.turns
+        lengths.add(len(before))
+        assert [part.kind for part in question.parts] == ["image", "text"]
+        assert question.text.endswith("?") and answer.speaker == "Observer"
+        assert "rain" in answer.text.lower()
+    assert lengths == {0, 2}, "half of the dialogues have a history"

@@ -278,7 +278,7 @@ class ExampleBuilder:
         ends = {int(turn): int(np.flatnonzero(turn_ids == turn)[-1]) for turn in np.unique(turn_ids) if turn >= 0}
         return Example(
             id=f"{dialogue.id}/{speaker}",
-            group=dialogue.id,
+            group=dialogue.group or dialogue.id,
             input_ids=np.asarray(prompt.input_ids, dtype=np.int32),
             turn_ids=turn_ids,
             targets=np.asarray(prompt.loss_mask, dtype=np.bool_),
