@@ -26,6 +26,8 @@ from ruxi.media import Image, Medium
 if TYPE_CHECKING:
     from ruxi.features.efficientnet_network import EfficientNetLite0
 
+Floats = npt.NDArray[np.float32]
+
 _SIZE = 224
 _SHOWN = 0.875
 _PART = "efficientnet-lite0"
@@ -85,19 +87,22 @@ class EfficientNet:
         """
         if not isinstance(medium, Image):
             raise MediaError(f"{self.name} looks at pictures, not at {medium.kind}", where=medium.source)
-        import torch
-
-        pixels = torch.from_numpy(_prepared(medium.pixels))
-        with torch.inference_mode():
-            grid, logits = self._loaded()(pixels)
-            best = logits[0].softmax(dim=-1).topk(self._labels)
-        values = grid[0].flatten(1).T.contiguous().numpy().astype(np.float16)
+        features, probabilities = self._look(_prepared(medium.pixels))
+        values = features.astype(np.float16)
+        best = np.argsort(-probabilities, kind="stable")[: self._labels]
         times = np.tile(np.asarray([0.0, medium.end - medium.start], dtype=np.float32), (len(values), 1))
         labels = tuple(
-            Label(name=class_names()[index], score=score, source=self.name)
-            for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            Label(name=class_names()[index], score=float(probabilities[index]), source=self.name) for index in best
         )
         return FeatureSequence(values, times, labels=labels)
+
+    def _look(self, pixels: Floats) -> tuple[Floats, Floats]:
+        """The features `[49, 1280]` and the probabilities of the classes `[1000]` of a prepared picture."""
+        import torch
+
+        with torch.inference_mode():
+            grid, logits = self._loaded()(torch.from_numpy(pixels))
+            return grid[0].flatten(1).T.contiguous().numpy(), logits[0].softmax(dim=-1).numpy()
 
     def _loaded(self) -> EfficientNetLite0:
         with self._lock:
@@ -106,7 +111,7 @@ class EfficientNet:
             return self._network
 
 
-def _prepared(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _prepared(pixels: npt.NDArray[np.uint8]) -> Floats:
     """A picture as the network's input, `[1, 3, 224, 224]`."""
     from PIL import Image as Pillow
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
-from typing import Literal
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
 
 from ruxi import plugins
 from ruxi.errors import UsageError
@@ -13,18 +17,28 @@ DEFAULT_MODEL = "ruxi-mini"
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
+_ADAPTER = "ruxi"
+"""`model_type` of an adapter; `RolePlayConfig` has it, too, and needs torch."""
+
+
 def load(
-    name: str = DEFAULT_MODEL, *, engine: str = "torch", dtype: Dtype = "auto", threads: int | None = None
+    name: str = DEFAULT_MODEL,
+    *,
+    engine: str = "torch",
+    dtype: Dtype = "auto",
+    threads: int | None = None,
+    **options: Any,
 ) -> Engine:
     """Open a model that can play a role.
 
     Args:
         name: `ruxi-mini`, the folder of an adapter that `ruxi train` made, the folder of a language model, or a
             Hugging Face id. A bare language model gets an untrained fusion and answers as it would without one.
-            For a server its name of the model, or the server's URL.
+            For the engine `onnx` the folder of a bundle. For a server its name of the model, or the server's URL.
         engine: Which engine speaks with it, by its entry point; or the URL of a server of the OpenAI API.
         dtype: Precision of the weights; `auto` is the fastest that this machine computes well.
         threads: Threads for the computation; None leaves the library's choice.
+        options: What else the engine takes, for example `slots` of the engine `onnx`.
 
     Raises:
         UsageError: No engine or no model has that name, or a value is wrong.
@@ -41,8 +55,25 @@ def load(
     if is_url(engine):
         remote: Engine = plugins.load("engines", "remote")(name, dtype=dtype, threads=threads, url=engine)
         return remote
-    opened: Engine = plugins.load("engines", engine)(name, dtype=dtype, threads=threads)
+    open_engine = plugins.load("engines", engine)
+    try:
+        inspect.signature(open_engine).bind(name, dtype=dtype, threads=threads, **options)
+    except TypeError as error:
+        raise UsageError(str(error), where=f"engine {engine!r}", remedy="Leave that option out.") from error
+    opened: Engine = open_engine(name, dtype=dtype, threads=threads, **options)
     return opened
+
+
+def adapter_folder(name: str) -> Path | None:
+    """The folder of the adapter that a name means, or None for a bare language model."""
+    if name == DEFAULT_MODEL:
+        shipped = Path(str(resources.files("ruxi"))) / "model" / "adapters" / DEFAULT_MODEL
+        return shipped if shipped.is_dir() else None
+    try:
+        kind = json.loads((Path(name) / "config.json").read_bytes()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Path(name) if kind == _ADAPTER else None
 
 
 def is_url(name: str) -> bool:

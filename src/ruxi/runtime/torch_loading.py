@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers.utils import logging
 
 from ruxi.errors import UsageError
-from ruxi.model import RolePlayConfig, RolePlayForCausalLM
+from ruxi.model import RolePlayForCausalLM
 from ruxi.model.base import PINNED_BASE, base_tokenizer, fastest_precision
-from ruxi.runtime.loading import DEFAULT_MODEL, Dtype
+from ruxi.runtime.loading import DEFAULT_MODEL, Dtype, adapter_folder
 from ruxi.runtime.torch_engine import TorchEngine
 
 DEFAULT_MODALITIES: dict[str, dict[str, Any]] = {
@@ -32,26 +29,13 @@ def open_torch(name: str, *, dtype: Dtype = "auto", threads: int | None = None) 
     precision = _precision(dtype, device)
     # A reply is one line of output; a progress bar for every load is not.
     logging.disable_progress_bar()
-    adapter = _adapter_folder(name)
+    adapter = adapter_folder(name)
     if adapter is not None:
         model = RolePlayForCausalLM.from_pretrained(adapter, dtype=precision)
     else:
         base = PINNED_BASE if name == DEFAULT_MODEL else name
         model = RolePlayForCausalLM.from_base(base, dtype=precision, modalities=DEFAULT_MODALITIES)
     return TorchEngine(model.to(device), base_tokenizer(model.config.base_model), name=name)
-
-
-def _adapter_folder(name: str) -> Path | None:
-    """The folder of the adapter that a name means, or None for a bare language model."""
-    if name == DEFAULT_MODEL:
-        shipped = Path(str(resources.files("ruxi.model"))) / "adapters" / DEFAULT_MODEL
-        return shipped if shipped.is_dir() else None
-    config = Path(name) / "config.json"
-    try:
-        kind = json.loads(config.read_bytes()).get("model_type")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return Path(name) if kind == RolePlayConfig.model_type else None
 
 
 def _precision(dtype: Dtype, device: str) -> torch.dtype:

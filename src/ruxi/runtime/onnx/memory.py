@@ -1,0 +1,129 @@
+"""Keys and values of the chats' tokens: one allocation a layer, cut into slots of fixed length.
+
+A slot keeps what it read after its chat has ended, until another chat needs the room: the next turn, or another chat
+with the same character, goes on from there. A pass of several chats reads neighbouring slots, so slots can change
+places. Memory that was never written to costs nothing: the system gives it page by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ruxi.runtime.onnx.bundle import Shape
+from ruxi.runtime.onnx.layout import Integers, Layout, MediaKey, common_beginning
+
+
+@dataclass
+class Slot:
+    """What one slot holds.
+
+    Attributes:
+        place: Where it stands in the memory.
+        ids: What was read, as in a `Layout`; the first `length` count.
+        turns: Turn of each.
+        length: Positions that were read.
+        media: What they could attend to.
+        reusable: How many of them another prompt may take over; None for all.
+        steady: How many of them were read in whole blocks, so that they are the same whoever reads them.
+        used: When a chat last began or ended here, as a running number; 0 for never.
+        busy: Whether a chat is speaking from it.
+    """
+
+    place: int
+    ids: Integers
+    turns: Integers
+    length: int = 0
+    media: MediaKey = ()
+    reusable: int | None = None
+    steady: int = 0
+    used: int = 0
+    busy: bool = False
+
+    @property
+    def lasting(self) -> int:
+        """How many positions another prompt could take over."""
+        return self.length if self.reusable is None else min(self.reusable, self.length)
+
+    def common(self, layout: Layout, block: int | None = None) -> int:
+        """How many positions a prompt can take over from here.
+
+        Args:
+            layout: The prompt.
+            block: Length of a block, for a prompt whose numbers must not depend on what was read before.
+        """
+        most = self.lasting if block is None else min(self.lasting, self.steady)
+        common = common_beginning(self.ids[:most], self.turns[:most], self.media, layout)
+        return common if block is None else common // block * block
+
+    def add(self, ids: Integers, turns: Integers) -> None:
+        """Note what was read."""
+        end = self.length + len(ids)
+        self.ids[self.length : end] = ids
+        self.turns[self.length : end] = turns
+        self.length = end
+
+    def cut(self, length: int, block: int) -> None:
+        """Forget what stands behind the first positions."""
+        self.length = length
+        self.steady = min(self.steady, length // block * block)
+
+
+class Memory:
+    """The keys and values of all slots.
+
+    Args:
+        shape: Sizes of the language model.
+        count: Number of slots.
+        capacity: Positions of one slot.
+
+    Attributes:
+        slots: The slots; `place` says where each stands.
+        keys: By layer, `[slots, kv_heads, capacity, head_width]`.
+        values: Likewise.
+    """
+
+    def __init__(self, shape: Shape, count: int, capacity: int) -> None:
+        size = (count, shape.kv_heads, capacity, shape.head_width)
+        self.keys = [np.empty(size, np.float32) for _ in range(shape.layers)]
+        self.values = [np.empty(size, np.float32) for _ in range(shape.layers)]
+        ids, turns = np.zeros((2, count, capacity), np.int64)
+        self.slots = [Slot(place, ids[place], turns[place]) for place in range(count)]
+
+    @property
+    def bytes(self) -> int:
+        """What the memory takes when every slot is full."""
+        return sum(array.nbytes for array in (*self.keys, *self.values))
+
+    def copy(self, source: Slot, target: Slot, length: int, block: int) -> None:
+        """Let a slot begin with the first positions of another one; what it held is lost."""
+        for array in (*self.keys, *self.values):
+            array[target.place, :, :length] = array[source.place, :, :length]
+        target.length, target.steady = 0, source.steady
+        target.add(source.ids[:length], source.turns[:length])
+        target.cut(length, block)
+
+    def gather(self, slots: Sequence[Slot]) -> list[Slot]:
+        """Move as few slots as possible until these are neighbours.
+
+        Returns:
+            The same slots, by place.
+        """
+        size = len(slots)
+        places = {slot.place for slot in slots}
+        windows = [range(first, first + size) for first in range(len(self.slots) - size + 1)]
+        window = max(windows, key=lambda window: sum(place in places for place in window))
+        strangers = [slot for slot in self.slots if slot.place in window and slot.place not in places]
+        for slot in slots:
+            if slot.place not in window:
+                self._exchange(slot, strangers.pop())
+        return sorted(slots, key=lambda slot: slot.place)
+
+    def _exchange(self, one: Slot, other: Slot) -> None:
+        for array in (*self.keys, *self.values):
+            kept = array[one.place, :, : one.length].copy()
+            array[one.place, :, : other.length] = array[other.place, :, : other.length]
+            array[other.place, :, : one.length] = kept
+        one.place, other.place = other.place, one.place
