@@ -1,4 +1,4 @@
-"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`."""
+"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`, `voice`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ def register(data: typer.Typer) -> None:
     from ruxi.cli.data_annotate import annotate
     from ruxi.cli.data_check import check
     from ruxi.cli.data_crowd import crowd
+    from ruxi.cli.data_voice import voice
 
     data.command("check")(check)
     data.command("align")(align)
     data.command("annotate")(annotate)
     data.add_typer(crowd)
+    data.command("voice")(voice)
