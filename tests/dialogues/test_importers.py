@@ -387,6 +387,7 @@ def test_a_photograph_of_the_weather_is_asked_about_and_answered(tmp_path: Path)
         *before, question, answer = dialogue.turns
         lengths.add(len(before))
         assert [part.kind for part in question.parts] == ["image", "text"]
-        assert question.text.endswith("?") and answer.speaker == "Observer"
+        assert question.text.endswith("?")
+        assert answer.speaker == "Observer"
         assert "rain" in answer.text.lower()
     assert lengths == {0, 2}, "half of the dialogues have a history"

@@ -57,14 +57,16 @@ def test_users_speak_and_their_words_become_transcripts(written: DialogueSet, tm
             ("audio", "How is the weather?"),
         ]
         sound = question.parts[1]
-        assert sound.media is not None and sound.end == pytest.approx(0.4)
+        assert sound.media is not None
+        assert sound.end == pytest.approx(0.4)
         assert DialogueSet.open(tmp_path / "spoken").media.read(sound.media) == _hum("How is the weather?")
         assert answer.text == "Stormy." and dots.text == "...", "characters and what cannot be said stay written"
 
 
 def test_a_share_of_the_dialogues_is_spoken_and_always_the_same(written: DialogueSet, tmp_path: Path) -> None:
     voiced = [Voicing(_hum, "hum", share=0.5).run(written, tmp_path / name).voiced for name in ("a", "b")]
-    assert voiced[0] == voiced[1] and 3 < voiced[0] < 17
+    assert voiced[0] == voiced[1]
+    assert 3 < voiced[0] < 17
 
 
 def test_a_set_without_users_is_refused(tmp_path: Path) -> None:
@@ -80,4 +82,5 @@ def test_the_command_speaks_with_the_voice_that_comes_along(written: DialogueSet
     spoken = CliRunner().invoke(app, ["data", "voice", str(written.path), str(tmp_path / "spoken"), "--json"])
     assert spoken.exit_code == 0, spoken.output
     report = json.loads(spoken.stdout)
-    assert report["sounds"] == 2 and 0.8 < report["seconds"] < 8
+    assert report["sounds"] == 2
+    assert 0.8 < report["seconds"] < 8
