@@ -59,9 +59,7 @@ class Voicing:
         self._longest = longest
         self._sounds: dict[str, tuple[str, float]] = {}
 
-    def run(
-        self, source: DialogueSet, out: Path, progress: Callable[[int], None] = lambda count: None
-    ) -> VoicingReport:
+    def run(self, source: DialogueSet, out: Path, progress: Callable[[int], None] | None = None) -> VoicingReport:
         """Write the copy.
 
         Args:
@@ -83,7 +81,8 @@ class Voicing:
                 report.dialogues += 1
                 report.voiced += turns > 0
                 report.turns += turns
-                progress(report.dialogues)
+                if progress is not None:
+                    progress(report.dialogues)
             if not report.turns:
                 raise DataError(
                     "no user says anything that could be spoken",

@@ -1,8 +1,8 @@
 """Multi-class Weather (Ajayi, 2018): photographs of cloudy, rainy, sunny weather and of sunrise.
 
 A folder with `metadata.jsonl` and `images/`. The user shows the photograph, whose label is the weather, and asks how
-the weather is; a character without a card, the observer, answers. Questions and answers are ours: a few ways to say each,
-and every second dialogue has two turns of history. Which of them a photograph gets depends on its name alone.
+the weather is; a character without a card, the observer, answers. Questions and answers are ours: a few ways to say
+each, and every second dialogue has two turns of history. Which of them a photograph gets depends on its name alone.
 """
 
 from __future__ import annotations
