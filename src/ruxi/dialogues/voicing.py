@@ -123,4 +123,4 @@ def _drawn(identifier: str, share: float) -> bool:
 
 def _seconds(sound: bytes) -> float:
     with wave.open(io.BytesIO(sound)) as file:
-        return file.getnframes() / file.getframerate()
+        return float(file.getnframes() / file.getframerate())
