@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, islice, zip_longest
+from heapq import nsmallest
+from itertools import chain, zip_longest
 from typing import Literal
 
 import numpy as np
@@ -131,8 +132,18 @@ class Example:
 
 def selected(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
     """The dialogues of one split that a recipe takes, in the set's order."""
-    mine = (d for d in data if d.split == split and (not source.languages or d.language in source.languages))
-    return islice(mine, source.limit)
+    if source.limit is None:
+        return _fitting(data, source, split)
+    drawn = set(nsmallest(source.limit, (d.id for d in _fitting(data, source, split)), key=_share))
+    return (dialogue for dialogue in _fitting(data, source, split) if dialogue.id in drawn)
+
+
+def _fitting(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
+    for dialogue in data:
+        spoken = not source.languages or dialogue.language in source.languages
+        shown = not source.with_media or any(part.media for turn in dialogue.turns for part in turn.parts)
+        if dialogue.split == split and spoken and shown:
+            yield dialogue
 
 
 class ExampleBuilder:
