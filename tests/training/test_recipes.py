@@ -1,0 +1,37 @@
+"""What a recipe can get wrong is said at once, and every recipe that ships is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruxi.training.recipe import RecipeError, check_recipe
+from tests.training.test_run import recipe  # noqa: F401 (a fixture)
+
+
+def test_objectives_without_what_they_need_are_listed_with_all_other_faults(recipe):  # noqa: F811
+    recipe["objectives"] = {"reply": 0, "speech_kl": 1, "preference": 1, "distillation": 1, "contrastive": 1}
+    recipe["data"].append({"path": "elsewhere", "speakers": "none", "preferences": ["wrong_picture"]})
+    recipe["data"].append({"path": "sounds", "speakers": "transcripts"})
+    recipe["run"]["metric"] = "hits"
+    recipe["sequence"]["length"] = 3
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(recipe)
+    for fault in (
+        "objectives.speech_kl needs model.modalities.speech",
+        "objectives.distillation needs a teacher",
+        "objectives.contrastive needs model.alignment",
+        "data.1.preferences need somebody's replies",
+        "wrong_picture needs model.modalities.image",
+        "data.2.speakers: transcripts need model.modalities.speech",
+        "run.metric: 'hits' is not measured; known here: loss, contrastive_loss, contrastive_accuracy, speech_kl_loss",
+        "sequence.length",
+    ):
+        assert fault in str(caught.value)
+    assert str(caught.value).startswith("recipe: 8 fault(s)")
+
+
+def test_pairs_that_nothing_learns_from_are_a_fault(recipe):  # noqa: F811
+    recipe["data"][0]["preferences"] = ["out_of_character"]
+    recipe["teacher"] = {"model": "somebody"}
+    with pytest.raises(RecipeError, match=r"nothing learns from pairs[^$]*nobody learns from it"):
+        check_recipe(recipe)
