@@ -99,7 +99,12 @@ def folds_of(dialogue: Dialogue, folds: int, *, by: str = "dialogue", seed: int 
     """
     if dialogue.holdout or dialogue.split == "test":
         return []
-    return sorted({min(int(share(key, seed + 1) * folds), folds - 1) for key in keys_of(dialogue, by)})
+    return sorted({fold_of(key, folds, seed=seed) for key in keys_of(dialogue, by)})
+
+
+def fold_of(key: str, folds: int, *, seed: int = 0) -> int:
+    """The fold in which what has this key is validated on, from 0."""
+    return min(int(share(key, seed + 1) * folds), folds - 1)
 
 
 def share(key: str, seed: int) -> float:

@@ -26,6 +26,10 @@ _PARTS = {
 }
 
 
+NOTHING = "nothing"
+"""Name of the loss of a batch that has nothing to learn from: zero."""
+
+
 class Learner(nn.Module):
     """A model and what it learns.
 
@@ -62,12 +66,17 @@ class Learner(nn.Module):
         speed_up(model.language_model)
 
     def forward(self, batch: Batch, labels: Tensor | None = None) -> dict[str, Loss]:
-        """All losses of a batch, by objective; objectives with nothing to learn from are absent."""
+        """All losses of a batch, by objective; those with nothing to learn from are absent, `NOTHING` stands for all."""
         device = batch.input_ids.device
         with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
             run = self.run(batch)
-            losses = {objective.name: objective(run) for objective, _ in self.objectives}
-        return {name: loss for name, loss in losses.items() if loss is not None}
+            found = {objective.name: objective(run) for objective, _ in self.objectives}
+        losses = {name: loss for name, loss in found.items() if loss is not None}
+        if torch.is_grad_enabled() and not any(loss.total.requires_grad for loss in losses.values()):
+            # The step must still be a step for every process, and gradients are exchanged for what happens here.
+            touched = next(p for p in self.model.parameters() if p.requires_grad)
+            losses[NOTHING] = Loss(0.0 * touched.sum(), 0)
+        return losses
 
     def run(self, batch: Batch) -> Pass:
         """One forward pass, whose media are encoded and whose decoder is run when an objective asks for it."""

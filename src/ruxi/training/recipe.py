@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ruxi.errors import RuxiError
+from ruxi.training.space import SearchRange
 
 
 class RecipeError(RuxiError):
@@ -34,7 +35,10 @@ class DataSource(_Section):
 
     path: Path = Field(description="Folder of a data set, as `ruxi data import` writes it.")
     weight: float = Field(1.0, ge=0, description="How often its dialogues are seen, relative to once an epoch.")
-    limit: int | None = Field(None, gt=0, description="Take this many dialogues of each split at most.")
+    limit: int | None = Field(
+        None, gt=0, description="Take this many dialogues of each split at most, drawn by their ids."
+    )
+    with_media: bool = Field(False, description="Take dialogues only in which a picture, sound or video is there.")
     speakers: Literal["characters", "all", "none", "transcripts"] = Field(
         "characters",
         description="Whose words are learnt: those of cast members of kind `character`, everybody's, nobody's "
@@ -163,6 +167,10 @@ class Recipe(_Section):
     teacher: TeacherSettings | None = Field(None, description="Whom the distillation learns from.")
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How it is learnt.")
     run: RunSettings = Field(default_factory=RunSettings, description="How long it is learnt.")
+    search: dict[str, SearchRange] = Field(
+        default_factory=dict,
+        description="What `--search` varies, by dotted field; when empty rates, rank, dropouts and weights.",
+    )
 
     def measures(self) -> list[str]:
         """What its evaluations measure, as `run.metric` and tables name it."""
@@ -256,7 +264,7 @@ def load_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Re
             remedy="Write `name:`, `data:` and what else differs from the defaults.",
         )
     for field, value in (overrides or {}).items():
-        _set(content, field, value, where=str(path))
+        set_field(content, field, value, where=str(path))
     return check_recipe(content, where=str(path))
 
 
@@ -345,11 +353,27 @@ def _faults(error: ValidationError, prefix: str = "") -> list[str]:
     return found
 
 
-def _set(content: dict[str, Any], field: str, value: Any, *, where: str) -> None:
+def set_field(content: dict[str, Any], field: str, value: Any, *, where: str) -> None:
+    """Set one value of a recipe's content in place.
+
+    Args:
+        content: What the YAML file holds.
+        field: Dotted field, with numbers for the items of lists (`data.0.weight`); missing sections are made.
+        value: Its value.
+        where: For the error.
+
+    Raises:
+        RecipeError: The field lies within something that is no section.
+    """
     *path, last = field.split(".")
-    section = content
+    section: Any = content
     for name in path:
-        section = section.setdefault(name, {})
-        if not isinstance(section, dict):
-            raise RecipeError(f"{field!r} does not lead to a field", where=where)
+        if isinstance(section, dict):
+            section = section.setdefault(name, {})
+        elif isinstance(section, list) and name.isdecimal() and int(name) < len(section):
+            section = section[int(name)]
+        else:
+            section = None
+    if not isinstance(section, dict):
+        raise RecipeError(f"{field!r} does not lead to a field", where=where)
     section[last] = value

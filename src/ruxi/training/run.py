@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,7 @@ from ruxi.model import RolePlayForCausalLM
 from ruxi.model.adapter import read_adapter_weights
 from ruxi.model.base import base_tokenizer
 from ruxi.prompt import ChatFormat, PromptBuilder
+from ruxi.training import processes
 from ruxi.training.batch import Batch
 from ruxi.training.building import build_model, build_objectives, pad_token, precision_of
 from ruxi.training.examples import Example, ExampleBuilder, selected
@@ -53,9 +54,10 @@ class Prepared:
         model: The model to be trained.
         train: Training examples of all sources, numbered through.
         counts: How many of them belong to each source.
-        held_out: Validation examples.
+        held_out: Validation examples, source by source.
         media: Their features.
         missing: Media without features.
+        held_out_counts: How many of the validation examples belong to each source.
     """
 
     model: RolePlayForCausalLM
@@ -64,6 +66,7 @@ class Prepared:
     held_out: list[Example]
     media: TrainingMedia
     missing: list[Missing] = field(default_factory=list)
+    held_out_counts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
         for split in ("train", "validation")
         for dialogue in selected(data, source, split)
     )
-    missing = media.extract(wanted, progress)
+    with processes.join().main_process_first():
+        missing = media.extract(wanted, progress)
     guidance = model.config.guidance_settings
     builder = ExampleBuilder(
         prompts,
@@ -124,12 +128,17 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
         train += mine
         counts.append(len(mine))
         held_out.append(list(builder.of_set(data, source, "validation")))
-    limit = recipe.run.evaluation_limit
-    share = [examples[: max(1, limit * len(examples) // max(1, sum(map(len, held_out))))] for examples in held_out]
+    share = limited(held_out, recipe.run.evaluation_limit)
     held = [e for examples in share for e in examples]
     if recipe.objectives.preference:
         train, held = (with_references(model, some, media.of, recipe, progress=progress) for some in (train, held))
-    return Prepared(model, train, counts, held, media, missing)
+    return Prepared(model, train, counts, held, media, missing, [len(examples) for examples in share])
+
+
+def limited(held_out: Sequence[list[Example]], limit: int) -> list[list[Example]]:
+    """The first examples of each source, in proportion, so that there are `limit` in all or a few more."""
+    everything = max(1, sum(map(len, held_out)))
+    return [examples[: max(1, limit * len(examples) // everything)] for examples in held_out]
 
 
 def prompts_of(model: RolePlayForCausalLM, context_length: int) -> PromptBuilder:
@@ -162,6 +171,7 @@ def train(
     Raises:
         DataError: The folder holds another run, or data are missing.
     """
+    state = processes.join()
     set_seed(recipe.run.seed)
     checkpoint = _checkpoint(folder, resume)
     prepared = prepared or prepare(recipe, progress=progress)
@@ -181,23 +191,26 @@ def train(
         seed=recipe.run.seed,
     )
     rows, steps = planned_rows(recipe, prepared)
-    _write_facts(folder, recipe, prepared, steps)
+    if state.is_main_process:
+        _write_facts(folder, recipe, prepared, steps)
     trainer = RolePlayTrainer(
         learner,
-        _arguments(recipe, folder, steps, evaluates=bool(prepared.held_out), quiet=quiet),
+        _arguments(recipe, folder, steps, evaluates=bool(prepared.held_out), quiet=quiet or not state.is_main_process),
         [{"row": row, "number": number} for number, row in enumerate(rows)],
         collate,
         held_out=held_out_batches(recipe, prepared),
         optimiser=recipe.optimiser,
-        on_evaluation=_recorder(folder, on_evaluation),
+        on_evaluation=_recorder(folder, on_evaluation) if state.is_main_process else on_evaluation,
         callbacks=_callbacks(recipe, prepared, folder),
     )
     # Its lines would stand on standard output, which belongs to the result.
     trainer.remove_callback(PrinterCallback)
+    # The same weights everywhere, but not the same dropout.
+    torch.manual_seed(recipe.run.seed + state.process_index)
     trainer.train(resume_from_checkpoint=checkpoint)
     metrics = trainer.evaluate() if prepared.held_out else {}
     adapter = folder / "adapter"
-    if trainer.is_world_process_zero():
+    if state.is_main_process:
         prepared.model.save_pretrained(adapter, dtype=torch.float16)
         write_curves(folder)
         write_summary(folder, recipe, metrics)
@@ -209,7 +222,7 @@ def planned_rows(recipe: Recipe, prepared: Prepared) -> tuple[list[Row], int]:
     """All rows of the run in order, and the number of optimiser steps that they make."""
     lengths = [len(example) for example in prepared.train]
     weights = [source.weight for source in recipe.data]
-    per_step = recipe.sequence.rows * recipe.optimiser.accumulation * _processes()
+    per_step = recipe.sequence.rows * recipe.optimiser.accumulation * processes.join().num_processes
     rows: list[Row] = []
     wanted = recipe.run.steps * per_step if recipe.run.steps else None
     epochs = 10_000 if wanted else math.ceil(recipe.run.epochs)
@@ -273,11 +286,10 @@ def _arguments(recipe: Recipe, folder: Path, steps: int, *, evaluates: bool, qui
 
 
 def _callbacks(recipe: Recipe, prepared: Prepared, folder: Path) -> list[Any]:
-    events = SummaryWriter(str(folder / "tensorboard"))
-    callbacks: list[Any] = [
-        TensorBoardCallback(events),
-        ExampleReplies(prepared.model, prepared.held_out, recipe, events),
-    ]
+    callbacks: list[Any] = []
+    if processes.join().is_main_process:
+        events = SummaryWriter(str(folder / "tensorboard"))
+        callbacks = [TensorBoardCallback(events), ExampleReplies(prepared.model, prepared.held_out, recipe, events)]
     if recipe.run.patience is not None and prepared.held_out:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=recipe.run.patience))
     return callbacks
@@ -313,7 +325,7 @@ def _write_facts(folder: Path, recipe: Recipe, prepared: Prepared, steps: int) -
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seed": recipe.run.seed,
         "steps": steps,
-        "processes": _processes(),
+        "processes": processes.join().num_processes,
         "versions": {name: metadata.version(name) for name in _VERSIONS},
         "base_digest": prepared.model.config.base_digest,
         "data": [
@@ -331,7 +343,3 @@ def _write_facts(folder: Path, recipe: Recipe, prepared: Prepared, steps: int) -
 def _digest(path: Path) -> str:
     info = path / "dataset.json"
     return files.sha256_of(info) if info.is_file() else ""
-
-
-def _processes() -> int:
-    return int(torch.distributed.get_world_size()) if torch.distributed.is_initialized() else 1

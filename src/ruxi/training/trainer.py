@@ -22,7 +22,7 @@ from transformers import Trainer, TrainingArguments
 
 from ruxi.model.adapter import read_adapter_weights
 from ruxi.training.batch import Batch
-from ruxi.training.learner import Learner
+from ruxi.training.learner import NOTHING, Learner
 from ruxi.training.objectives import Loss
 from ruxi.training.packing import Collator
 from ruxi.training.recipe import OptimiserSettings
@@ -67,6 +67,7 @@ class RolePlayTrainer(Trainer):
         self.on_evaluation = on_evaluation
         self.model_accepts_loss_kwargs = True
         self._sums: dict[str, float] = defaultdict(float)
+        self._choosing = [objective.name for objective, _ in learner.objectives if objective.chooses]
         self._since = time.perf_counter()
 
     def _get_train_sampler(self, *args: Any, **kwargs: Any) -> SequentialSampler:
@@ -108,9 +109,8 @@ class RolePlayTrainer(Trainer):
             total = total + weight * share
             self._note(objective.name, loss)
         self._sums["tokens"] += float(inputs["batch"].attention_mask.sum())
-        if not total.requires_grad:
-            # Nothing to learn in this batch; the step must still be a step for every process.
-            total = total + 0.0 * sum(p.sum() for p in model.parameters() if p.requires_grad)
+        if NOTHING in losses:
+            total = total + losses[NOTHING].total
         return (total, losses) if return_outputs else total
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -128,9 +128,10 @@ class RolePlayTrainer(Trainer):
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add objectives, gates and speed to what the Trainer logs while it trains."""
         if "loss" in logs:
-            logs |= measures(self._sums)
+            sums = self._summed(self._sums)
+            logs |= measures(sums, choosing=self._choosing)
             elapsed = time.perf_counter() - self._since
-            logs["tokens_per_second"] = round(self._sums["tokens"] / max(elapsed, 1e-9), 1)
+            logs["tokens_per_second"] = round(sums["tokens"] / max(elapsed, 1e-9), 1)
             logs |= {f"gate_{layer}": round(gate, 5) for layer, gate in self.learner.model.fusion.gates().items()}
             self._sums.clear()
             self._since = time.perf_counter()
@@ -155,7 +156,7 @@ class RolePlayTrainer(Trainer):
                     sums[f"{name}_{measure}_number"] += number
         sums = self._summed(sums)
         self.learner.train(was_training)
-        found = measures(sums, choosing=[o.name for o, _ in self.learner.objectives if o.chooses])
+        found = measures(sums, choosing=self._choosing)
         weighted = [
             weight * sums[f"{o.name}_total"] / sums[f"{o.name}_count"]
             for o, weight in self.learner.objectives
@@ -173,7 +174,7 @@ class RolePlayTrainer(Trainer):
     def _summed(self, sums: dict[str, float]) -> dict[str, float]:
         """Add up over processes."""
         objectives = [objective for objective, _ in self.learner.objectives]
-        names = [f"{o.name}_{kind}" for o in objectives for kind in ("total", "count", "correct")]
+        names = ["tokens"] + [f"{o.name}_{kind}" for o in objectives for kind in ("total", "count", "correct")]
         names += [f"{o.name}_{name}_{kind}" for o in objectives for name in o.further for kind in ("sum", "number")]
         values = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=self.accelerator.device)
         total = self.accelerator.reduce(values, reduction="sum")
@@ -191,12 +192,12 @@ class RolePlayTrainer(Trainer):
             self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
-def measures(sums: dict[str, float], *, choosing: Sequence[str] | None = None) -> dict[str, float]:
+def measures(sums: dict[str, float], *, choosing: Sequence[str]) -> dict[str, float]:
     """Means of summed losses: nats a token for replies, loss and accuracy for the rest.
 
     Args:
         sums: `NAME_total`, `NAME_count`, `NAME_correct`; `NAME_MEASURE_sum` and `_number` for further measures.
-        choosing: Objectives that have an accuracy; None: those with a sum of right choices.
+        choosing: Objectives that have an accuracy.
     """
     found = {}
     for key, count in list(sums.items()):
@@ -208,6 +209,6 @@ def measures(sums: dict[str, float], *, choosing: Sequence[str] | None = None) -
             continue
         mean = sums[f"{name}_total"] / count
         found["reply_nats" if name == "reply" else f"{name}_loss"] = round(mean, 5)
-        if (name in choosing) if choosing is not None else (f"{name}_correct" in sums):
+        if name in choosing:
             found[f"{name}_accuracy"] = round(sums[f"{name}_correct"] / count, 4)
     return found
