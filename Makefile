@@ -27,6 +27,7 @@ docs: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps lmms-eval
 	touch $@
 
 # The pinned pretrained parts, fetched once into the store (see `ruxi doctor`).

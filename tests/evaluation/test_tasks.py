@@ -147,7 +147,8 @@ def weather_set(folder: Path) -> EvaluationData:
     with DatasetWriter(folder, name="weather") as writer:
         for number, (label, colour) in enumerate(COLOUR_OF.items()):
             picture = writer.add_medium(png(*(channel + number for channel in colour)))
-            part = Part(kind="image", media=picture, labels=[Label(name=label, source="weather")])
+            said = [Label(name=label, source="weather")]
+            part = Part(kind="image", media=picture, labels=said, text=f"It is {label}", name=f"{label}.jpg")
             writer.add(Dialogue(id=label, turns=[Turn(speaker="User", parts=[part])], split="validation"))
     return EvaluationData(folder)
 
@@ -169,7 +170,10 @@ def test_the_worked_example_counts_likely_answers_and_spoken_ones(tmp_path: Path
     assert value(result, "accuracy of replies") == pytest.approx(1 / 4)
     assert value(result, "replies that name no weather") == pytest.approx(3 / 4)
     assert not any(metric.name == "space accuracy" for metric in result.metrics)
-    blind = run(tmp_path, ScoringEngine(lambda c, r: -1.0), data, "weather", generate=False)
+    asked: list[str] = []
+    blind = run(tmp_path, ScoringEngine(lambda c, r: asked.append(c) or -1.0), data, "weather", generate=False)
+    # Neither the label nor the caption nor the name of the file gives the answer away.
+    assert not any(kind in text for text in asked for kind in COLOUR_OF)
     assert value(blind, "accuracy") == pytest.approx(1 / 4)
     assert [metric.name for metric in blind.metrics] == ["accuracy", "macro F1"]
 

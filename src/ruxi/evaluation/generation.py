@@ -16,6 +16,7 @@ from ruxi.evaluation.task import Item, TaskOptions
 from ruxi.runtime import Sampling
 
 if TYPE_CHECKING:
+    from ruxi.dialogues import Dialogue
     from ruxi.evaluation.data import EvaluationData
     from ruxi.evaluation.player import Player, Spoken
 
@@ -48,11 +49,9 @@ def made_up(item: Item, player: Player, options: GenerationOptions, data: Evalua
     return player.reply(prompt, item.speaker, data.media, sampling)
 
 
-def speaks_for(text: str, item: Item) -> str | None:
+def speaks_for(text: str, dialogue: Dialogue, speaker: str) -> str | None:
     """The other person in whose name a reply speaks, as in `User: Hello`; None when it keeps to its role."""
-    others = {member.name.casefold() for member in item.dialogue.cast} | {
-        turn.speaker.casefold() for turn in item.dialogue.turns
-    }
-    others -= {item.speaker.casefold()}
-    others |= {"user", "human", "{{user}}"} - {item.speaker.casefold()}
+    others = {member.name.casefold() for member in dialogue.cast} | {turn.speaker.casefold() for turn in dialogue.turns}
+    others -= {speaker.casefold()}
+    others |= {"user", "human", "{{user}}"} - {speaker.casefold()}
     return next((found[1] for found in _LABEL.finditer(text) if found[1].strip(" *_[]").casefold() in others), None)

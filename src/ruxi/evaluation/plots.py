@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from ruxi.evaluation.results import Results, TaskResult, file_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MODEL, _FLOOR = "#3b6ea5", "#9aa0a6"
+_MODEL = "#3b6ea5"
+_FLOORS = ("#9aa0a6", "#c98b2b", "#7a5ca8", "#3f8f6b", "#b3402a")
 
 
 def write_plots(folder: Path, results: Results) -> dict[str, list[str]]:
@@ -60,6 +62,7 @@ def _metrics(task: TaskResult) -> Figure | None:
         return None
     figure = Figure(figsize=(6.4, 0.5 + 0.38 * len(shown)))
     axes = figure.subplots()
+    names = list(dict.fromkeys(name for metric in shown for name in metric.floors))
     for place, metric in enumerate(reversed(shown)):
         value = metric.value or 0.0
         axes.barh(place, value, height=0.55, color=_MODEL)
@@ -67,10 +70,17 @@ def _metrics(task: TaskResult) -> Figure | None:
             axes.plot([metric.low, metric.high], [place, place], color="black", linewidth=1)
         for name, floor in metric.floors.items():
             if 0 <= floor <= 1:
-                axes.plot([floor, floor], [place - 0.38, place + 0.38], color=_FLOOR, linewidth=2)
-                axes.annotate(name, (floor, place + 0.36), fontsize=6, color="#555", ha="center", va="bottom")
+                # Floors that are equal stand side by side.
+                share = 0.76 / len(names)
+                low = place - 0.38 + share * names.index(name)
+                colour = _FLOORS[names.index(name) % len(_FLOORS)]
+                axes.plot([floor, floor], [low, low + share], color=colour, linewidth=3)
     axes.set_yticks(range(len(shown)), [metric.name for metric in reversed(shown)])
     axes.set_xlim(0, 1)
+    for name, colour in zip(names, itertools.cycle(_FLOORS), strict=False):
+        axes.plot([], [], color=colour, linewidth=3, label=name)
+    if names:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
     return figure
 
 

@@ -109,7 +109,7 @@ class Judge:
             "replies": {"A": first[:_LONGEST_TEXT], "B": second[:_LONGEST_TEXT]},
         }
         content: Any = json.dumps(data, ensure_ascii=False)
-        pictures = self._pictures(pair.dialogue, folder) if self._send_pictures else []
+        pictures = picture_parts(pair.dialogue, folder) if self._send_pictures else []
         if pictures:
             content = [*pictures, {"type": "text", "text": content}]
         answers: list[ChatAnswer] = []
@@ -121,19 +121,21 @@ class Judge:
                 return _Answered(found, tuple(answers), swapped)
         return _Answered(None, tuple(answers), swapped)
 
-    def _pictures(self, dialogue: Dialogue, folder: MediaFolder) -> list[dict[str, Any]]:
-        parts = []
-        for turn in dialogue.turns:
-            for part in turn.parts:
-                if part.kind == "image" and part.media is not None:
-                    try:
-                        data = folder.read(part.media)
-                    except MediaError:
-                        continue
-                    kind = folder.path(part.media).suffix.lstrip(".").replace("jpg", "jpeg")
-                    url = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-                    parts.append({"type": "image_url", "image_url": {"url": url}})
-        return parts[-1:]
+
+def picture_parts(dialogue: Dialogue, folder: MediaFolder) -> list[dict[str, Any]]:
+    """The last picture of a dialogue as a part of a message; none when there is no picture or it cannot be read."""
+    parts = []
+    for turn in dialogue.turns:
+        for part in turn.parts:
+            if part.kind == "image" and part.media is not None:
+                try:
+                    data = folder.read(part.media)
+                except MediaError:
+                    continue
+                kind = folder.path(part.media).suffix.lstrip(".").replace("jpg", "jpeg")
+                url = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+                parts.append({"type": "image_url", "image_url": {"url": url}})
+    return parts[-1:]
 
 
 @dataclass(frozen=True)

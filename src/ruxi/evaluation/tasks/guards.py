@@ -74,7 +74,7 @@ def guarded(item: Item, text: str) -> Record:
     """What there is to say against a reply."""
     words = words_of(text)
     before = {gram for turn in before_reply(item).turns for gram in n_grams(words_of(turn.text), _COPIED_WORDS)}
-    other = speaks_for(text, item)
+    other = speaks_for(text, item.dialogue, item.speaker)
     left = _OUT_OF_ROLE.search(text)
     values = {
         "speaks for others": float(other is not None),

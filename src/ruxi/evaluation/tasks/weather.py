@@ -82,7 +82,8 @@ class Weather(Task):
             if part is None or part.media is None or label is None or part.media in items:
                 continue
             asked = Turn.of_text(_USER, self.options.question)
-            asked.parts.insert(0, part)
+            # A caption or a file's name may be the answer.
+            asked.parts.insert(0, part.model_copy(update={"text": None, "name": None}))
             before = [Turn.of_text(_USER, "I would like to go out."), Turn.of_text(_CHARACTER, "What holds you back?")]
             items[part.media] = Item(
                 id=dialogue.id,
