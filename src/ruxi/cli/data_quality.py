@@ -1,4 +1,4 @@
-"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`, `voice`."""
+"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`, `voice`, `distil`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def register(data: typer.Typer) -> None:
     from ruxi.cli.data_annotate import annotate
     from ruxi.cli.data_check import check
     from ruxi.cli.data_crowd import crowd
+    from ruxi.cli.data_distil import distil
     from ruxi.cli.data_voice import voice
 
     data.command("check")(check)
@@ -18,3 +19,4 @@ def register(data: typer.Typer) -> None:
     data.command("annotate")(annotate)
     data.add_typer(crowd)
     data.command("voice")(voice)
+    data.command("distil")(distil)

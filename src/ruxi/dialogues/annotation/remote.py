@@ -112,9 +112,9 @@ class RemoteAnnotator:
         count = sent = 0
         for item in items:
             count += 1
-            sent += _PICTURE_TOKENS if item.open else _tokens(json.dumps(_as_json(0, item), ensure_ascii=False))
+            sent += _PICTURE_TOKENS if item.open else about_tokens(json.dumps(_as_json(0, item), ensure_ascii=False))
         calls = -(-count // self.batch)
-        sent += calls * (_tokens(_INSTRUCTIONS) + _tokens(json.dumps(self._schema())))
+        sent += calls * (about_tokens(_INSTRUCTIONS) + about_tokens(json.dumps(self._schema())))
         received = count * (60 if "labels" in self.fields else 12 + 10 * len(self.fields))
         priced = price_in is not None or price_out is not None
         price = ((price_in or 0.0) * sent + (price_out or 0.0) * received) / 1e6 if priced else None
@@ -201,7 +201,7 @@ def _as_json(number: int, item: Item) -> dict[str, Any]:
     return {"number": number, "speaker": item.speaker, "text": item.text[:_LONGEST_TEXT], "before": before}
 
 
-def _tokens(text: str) -> int:
+def about_tokens(text: str) -> int:
     """About how many tokens a text has: four Latin letters or one character of East Asian scripts each."""
     wide = sum(sign > "\u2e7f" for sign in text)
     return wide + (len(text) - wide) // 4 + 1
