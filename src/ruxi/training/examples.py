@@ -29,6 +29,9 @@ from ruxi.training.speech import LISTENER, dictations, written_out
 
 NO_LABEL = -100
 
+_BEARERS = {"image": "face", "audio": "voice", "video": "face"}
+"""What shows the emotion of a turn that has one medium."""
+
 Lookup = Callable[[Part], FeatureSequence | None]
 """Features of a part's medium, or None when there are none."""
 
@@ -341,11 +344,13 @@ def _speakers(dialogue: Dialogue, speakers: str) -> list[tuple[str, str | None]]
 
 
 def _said_about(dialogue: Dialogue, turn: int, part: Part) -> tuple[str, ...]:
-    """A medium's own words, or what is answered to a picture that is shown alone, as caption sets are laid out."""
-    if part.text:
-        return (part.text,)
-    following = dialogue.turns[turn + 1] if turn + 1 < len(dialogue.turns) else None
+    """A medium's own words, what it expresses, or what is answered to a picture that is shown alone, as a caption."""
     shown: Turn = dialogue.turns[turn]
+    alone = [other.kind for other in shown.parts if other.kind != "text"] == [part.kind]
+    mood = (f"A {_BEARERS[part.kind]} that expresses {shown.emotion}.",) if alone and shown.emotion else ()
+    if part.text or mood:
+        return (*((part.text,) if part.text else ()), *mood)
+    following = dialogue.turns[turn + 1] if turn + 1 < len(dialogue.turns) else None
     if part.kind != "image" or following is None or len(dialogue.turns) > 2 or len(shown.parts) > 2:
         return ()
     others = (following.model_extra or {}).get("alternatives", ())
