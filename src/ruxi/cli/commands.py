@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """
     from ruxi.cli.card import card
     from ruxi.cli.chat import chat
+    from ruxi.cli.compress import compress
     from ruxi.cli.data import data
     from ruxi.cli.data_quality import register as register_quality
     from ruxi.cli.doctor import doctor
@@ -29,3 +30,4 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("eval")(evaluate)
     app.command("reward")(reward)
+    app.command("compress")(compress)

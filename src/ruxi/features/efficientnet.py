@@ -107,7 +107,7 @@ class EfficientNet:
     def _loaded(self) -> EfficientNetLite0:
         with self._lock:
             if self._network is None:
-                self._network = _load()
+                self._network = load_network()
             return self._network
 
 
@@ -123,7 +123,12 @@ def _prepared(pixels: npt.NDArray[np.uint8]) -> Floats:
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
 
 
-def _load() -> EfficientNetLite0:
+def load_network() -> EfficientNetLite0:
+    """The network with the pinned weights.
+
+    Raises:
+        WeightsError: The weights are not installed or do not fit.
+    """
     import torch
 
     from ruxi.features.efficientnet_network import EfficientNetLite0

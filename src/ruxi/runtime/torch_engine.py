@@ -40,6 +40,11 @@ class TorchEngine:
         tokenizer: Its tokenizer.
         name: What messages and reports call the engine.
         context_length: Longest prompt with reply, in tokens; by default what the model can read, 4,096 at most.
+
+    Attributes:
+        model: The model.
+        tokenizer: Its tokenizer.
+        end_ids: Tokens that end a reply.
     """
 
     def __init__(
@@ -56,10 +61,10 @@ class TorchEngine:
         self.context_length = context_length or min(positions or _LONGEST_CONTEXT, _LONGEST_CONTEXT)
         chat_format = ChatFormat.model_validate(model.config.chat_format or ChatFormat.chatml())
         self.prompts = PromptBuilder(tokenizer, chat_format, context_length=self.context_length)
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        self._end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
-        self._constraints = Constraints(tokenizer, self._end_ids)
+        self.end_ids = frozenset({*special, *self.prompts.end_of_turn_ids[:1]})
+        self._constraints = Constraints(tokenizer, self.end_ids)
         self._reader = Reader(model, uses_media=self.uses_media)
         self._scorer = ReplyScorer(model, self._reader)
         self._kept: Reading | None = None
@@ -86,13 +91,13 @@ class TorchEngine:
                 remedy="Build prompts with `reserve`, or raise the context length.",
             )
         form = self._constraints.follow(sampling.constraint)
-        sampler = Sampler(sampling, prompt, exempt=self._end_ids, form=form)
+        sampler = Sampler(sampling, prompt, exempt=self.end_ids, form=form)
         return self._speak(prompt, media, sampling, sampler, min(room, sampling.max_tokens))
 
     def _speak(
         self, prompt: Prompt, media: Media, sampling: Sampling, sampler: Sampler, longest: int
     ) -> Generator[Delta, None, None]:
-        text = TextStream(self._tokenizer, (*prompt.stop, *sampling.stop))
+        text = TextStream(self.tokenizer, (*prompt.stop, *sampling.stop))
         repeatable = sampling.seed is not None or sampling.temperature == 0
         reading, hidden = self._open(prompt, media, kept=None if repeatable else self._take_kept())
         finish: FinishReason = "length"
@@ -102,7 +107,7 @@ class TorchEngine:
                 if token is not None:
                     hidden = self._read_on(reading, token)
                 token = sampler.choose(self._logits(hidden)[0])
-                if token in self._end_ids:
+                if token in self.end_ids:
                     finish = "stop"
                     break
                 yield Delta(text.push(token), (token,))

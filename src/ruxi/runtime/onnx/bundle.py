@@ -12,10 +12,10 @@ Files:
     image.onnx           Image encoder, when the model sees with one that can be written as a graph.
     README.md            Model card.
 
-Letters: B rows of the batch (chats), S new tokens of the longest row, K positions whose results are wanted, C capacity of
-the cache in tokens, L layers, D width, V vocabulary, W number of sets of media keys and values (1 when the fusion blocks
-share their projections), H heads of the fusion, F their width, N streams, M media tokens of the longest stream of any
-row, R replies, E emotions, I intents. All floating-point numbers are float32.
+Letters: B rows of the batch (chats), S new tokens of the longest row, K positions whose results are wanted, C capacity
+of the cache in tokens, L layers, D width, V vocabulary, W number of sets of media keys and values (1 when the fusion
+blocks share their projections), H heads of the fusion, F their width, N streams, M media tokens of the longest stream
+of any row, R replies, E emotions, I intents. All floating-point numbers are float32.
 
 `decoder.onnx`: rows of different lengths, in one pass, each reading as many new tokens as it has.
 
@@ -24,7 +24,7 @@ row, R replies, E emotions, I intents. All floating-point numbers are float32.
 | input_ids | int64 | B, S | new tokens, padded on the right with any id |
 | query_seqlens | int32 | B | how many of them are real; 0: the row rests, and its cache stays as it is |
 | seqlens_k | int32 | B | tokens in the cache after the pass, minus 1 |
-| total_sequence_length | int32 | (scalar) | the most tokens that any row has after the pass, or a number above that; S at least |
+| total_sequence_length | int32 | (scalar) | most tokens of any row after the pass, or more; S at least |
 | keep | int64 | B, K | positions in 0 … S-1 whose results are computed |
 | visible | bool | B, S, N, M | media tokens that each new token may attend to; only if `fuses` |
 | media_keys, media_values | float | W, B, N*H, M, F | projected media, stream by stream; only if `fuses` |
@@ -36,14 +36,15 @@ row, R replies, E emotions, I intents. All floating-point numbers are float32.
 |---|---|---|---|
 | logits | float | B, K, V | at the positions `keep` |
 | hidden_states | float | B, K, D | last hidden states there, after the final norm |
-| present_key_i, present_value_i | float | B, kv_heads, C, head_width | to be bound to the same memory as past_key_i, past_value_i |
+| present_key_i, present_value_i | float | B, kv_heads, C, head_width | in the memory of past_key_i, past_value_i |
 
-The cache of a row must have room for all S positions: tokens before the pass + S <= C. With M = 0, or nothing visible
-to any token, fusion costs nothing. Streams stand in the order of `streams`; heads H*k … H*(k+1)-1 belong to stream k.
-Shorter streams and rows are padded and marked invisible; what stands in the padding must be finite. A token may see media
-of its own turn and of earlier ones; the guidance of a reply is seen by the tokens of that turn alone.
+The cache of a row must have room for all S positions: tokens before the pass + S <= C. Present is to be bound to the
+memory of past. With M = 0, or nothing visible to any token, fusion costs nothing. Streams stand in the order of
+`streams`; heads H*k … H*(k+1)-1 belong to stream k. Shorter streams and rows are padded and marked invisible; what stands
+in the padding must be finite. A token may see media of its own turn and of earlier ones; the guidance of a reply is seen
+by the tokens of that turn alone.
 
-`media_STREAM.onnx`: any number of media, padded to n vectors of `modalities[STREAM].width`; each has one vector at least.
+`media_STREAM.onnx`: any number of media, padded to n vectors of `modalities[STREAM].width`; each has one or more.
 
 | | name | type | shape |
 |---|---|---|---|
@@ -70,8 +71,8 @@ of its own turn and of earlier ones; the guidance of a reply is seen by the toke
 
 `persona.onnx`: input_ids int64 [n], the persona's tokens, n >= 1; gives persona float [D].
 
-`image.onnx`: pixels float [n, 3, 224, 224], (pixel - 127) / 128; gives features float [n, 49, 1280], row by row from the
-top left, and probabilities float [n, 1000] of the classes.
+`image.onnx`: pixels float [n, 3, 224, 224], (pixel - 127) / 128; gives features float [n, 49, 1280], row by row from
+the top left, and probabilities float [n, 1000] of the classes.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -96,7 +97,7 @@ GUIDANCE = "guidance.onnx"
 IMAGE = "image.onnx"
 CARD = "README.md"
 
-MODEL_TYPE = "ruxi-onnx"
+MODEL_TYPE: Final = "ruxi-onnx"
 """`model_type` in config.json, which tells a bundle from other model folders."""
 
 
@@ -147,8 +148,8 @@ class FusionShape(_Part):
     """How media enter the decoder.
 
     Attributes:
-        kind: `cross_attention`, `prefix`, or `none` when no medium can change a reply (all gates 0, no guidance).
-        streams: Names of the K/V streams in the order of the heads, guidance last.
+        kind: `cross_attention`, `prefix`, or `none` when no medium can change a reply.
+        streams: Names of the K/V streams in the order of the heads, guidance last; none when no part reads them.
         sets: Sets of keys and values.
         heads: Heads of one stream.
         head_width: Width of one head.
@@ -188,7 +189,7 @@ class BundleConfig(BaseModel):
         bits: Bits of the weights, by part of the decoder.
         shape: Sizes of the language model.
         fusion: How media enter it.
-        modalities: Streams of media. With `fusion.kind` `none` they only say which extractor names things for the prompt.
+        modalities: Streams of media; with `fusion.kind` `none` their extractors only name things for the prompt.
         guidance: Labels of the heads; None without them.
         alignment: The space shared with sentences; None without.
         image_encoder: Extractor that `image.onnx` stands for; None without that file.
