@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ruxi.training.recipe import RecipeError, check_recipe
+from ruxi.training.recipe import RecipeError, check_recipe, load_recipe
 from tests.training.test_run import recipe  # noqa: F401 (a fixture)
 
 
@@ -35,3 +37,21 @@ def test_pairs_that_nothing_learns_from_are_a_fault(recipe):  # noqa: F811
     recipe["teacher"] = {"model": "somebody"}
     with pytest.raises(RecipeError, match=r"nothing learns from pairs[^$]*nobody learns from it"):
         check_recipe(recipe)
+
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SHIPPED = sorted(RECIPES.rglob("*.yaml"))
+
+
+def test_the_recipes_that_are_promised_ship():
+    names = {"align", "roleplay", "text_only", "prefix", "preference", "tiny", "gpu"}
+    assert names <= {path.stem for path in SHIPPED}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(RECIPES)))
+def test_every_recipe_that_ships_is_right_and_begins_with_its_commands(path):
+    checked = load_recipe(path)
+    assert checked.data
+    head = path.read_text().split("name:")[0].splitlines()
+    assert all(line.startswith("#") for line in head)
+    assert any(f"recipes/{path.relative_to(RECIPES)}" in line for line in head), "its own command stands in its head"
