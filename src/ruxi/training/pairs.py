@@ -117,8 +117,8 @@ class PairMaker:
             if not turn.text.strip():
                 continue
             if turn.speaker in own and index > 0:
-                for picture in _pictures_before(dialogue, index):
-                    self._said_about[picture.media or ""].append(len(self._said))
+                for picture in _names_of_pictures(dialogue, index):
+                    self._said_about[picture].append(len(self._said))
                 self._said.append((turn.speaker, turn.text, dialogue.language))
             elif turn.speaker not in own:
                 self._said_by_others[dialogue.language].append(turn.text)
@@ -130,7 +130,7 @@ class PairMaker:
             said = [self._said[number] for number in numbers]
             return [text for name, text, code in said if name != own.speaker and code == dialogue.language]
 
-        same = [n for picture in _pictures_before(dialogue, turn) for n in self._said_about[picture.media or ""]]
+        same = [number for picture in _names_of_pictures(dialogue, turn) for number in self._said_about[picture]]
         found = others(same) or others(rng.sample(range(len(self._said)), min(len(self._said), 4 * _CANDIDATES)))
         if not found:
             return None
@@ -213,6 +213,12 @@ def _ending(dialogue: Dialogue, turn: int, words: str) -> Dialogue:
 
 def _pictures(turn: Turn) -> list[Part]:
     return [part for part in turn.parts if part.kind == "image" and part.media is not None]
+
+
+def _names_of_pictures(dialogue: Dialogue, turn: int) -> list[str]:
+    """What tells the pictures before a turn from others, those that are known but absent as well."""
+    parts = [part for one in dialogue.turns[:turn] for part in one.parts if part.kind == "image"]
+    return [name for part in parts if (name := part.media or part.name)]
 
 
 def _pictures_before(dialogue: Dialogue, turn: int) -> list[Part]:
