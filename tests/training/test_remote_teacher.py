@@ -15,7 +15,8 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.dialogues.writer import DatasetWriter
 from ruxi.evaluation.judge.client import ChatClient
 from ruxi.training.remote_teacher import RemoteTeacher
-from tests.evaluation.chat_server import serving
+from ruxi.weights import require
+from tests.evaluation.chat_server import llama_cpp, serving
 from tests.senses import png
 
 
@@ -122,3 +123,18 @@ def test_the_command_asks_before_it_spends(source, tmp_path, monkeypatch):
         assert "no character replies" in str(nothing.exception)
         done = CliRunner().invoke(app, [*command, "--yes", "--json"])
         assert json.loads(done.stdout)["replies"] == 3, done.output
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_a_real_server_teaches_in_the_form_that_was_asked_for(source, tmp_path):
+    pytest.importorskip("xllamacpp")
+    (gguf,) = require("smollm2-135m-instruct").glob("*.gguf")
+    with llama_cpp(gguf) as url:
+        client = ChatClient(url, "smollm2", cache=tmp_path / "answers.jsonl")
+        report = RemoteTeacher(source, client, limit=1, longest=20, parallel=1).run(tmp_path / "out")
+    assert (report.requests, report.replies + report.unusable) == (1, 1)
+    assert report.prompt_tokens > 100
+    for dialogue in DialogueSet.open(tmp_path / "out"):
+        assert dialogue.turns[-1].text
+        assert dialogue.turns[-1].emotion is not None
