@@ -20,7 +20,7 @@ from ruxi.runtime.onnx.layout import Integers, Layout
 from ruxi.runtime.onnx.memory import Slot
 from ruxi.runtime.protocol import Feelings
 
-BLOCK = 64
+BLOCK = 32
 """Positions that are read in one pass: few enough that chats which are speaking hardly wait."""
 
 Reads = Generator[Read, Result, None]

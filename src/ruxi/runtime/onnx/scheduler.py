@@ -47,11 +47,6 @@ class Job:
     reads: Reads | None = field(default=None, init=False)
     next: Read | None = field(default=None, init=False)
 
-    @property
-    def block(self) -> int | None:
-        """See `Slot.common`."""
-        return BLOCK if self.repeatable else None
-
 
 class Scheduler:
     """Runs jobs on the slots of a memory.
@@ -152,21 +147,43 @@ class Scheduler:
         idle = [slot for slot in self._memory.slots if not slot.busy]
         if not idle:
             return False
-        common = {slot.place: slot.common(job.layout, job.block) for slot in self._memory.slots}
+        common = {slot.place: self._common(slot, job) for slot in self._memory.slots}
         best = max(self._memory.slots, key=lambda slot: (common[slot.place], not slot.busy))
         length = common[best.place]
         if any(self._soon(other, job) >= length + BLOCK for other in self._running):
             return False
-        lost = best.lasting - length
-        if not best.busy and (lost < BLOCK or len(idle) == 1):
-            job.slot = best
+        job.slot = self._chosen(best, length, idle)
+        if job.slot is best:
             best.cut(length, BLOCK)
         else:
-            job.slot = min((slot for slot in idle if slot is not best), key=lambda slot: slot.used)
             self._memory.copy(best, job.slot, length, BLOCK)
         job.slot.busy = True
         job.slot.used = next(self._clock)
         return True
+
+    @staticmethod
+    def _chosen(best: Slot, length: int, idle: Sequence[Slot]) -> Slot:
+        """The slot for a prompt whose first positions stand in `best`: that one, or one to which they are copied.
+
+        The conversation that was not used for the longest time has to go, unless little is lost of `best` itself.
+        """
+        oldest = min(idle, key=lambda slot: slot.used)
+        if best.busy or length < BLOCK:
+            return oldest
+        lost = best.lasting - length
+        oldest = min((slot for slot in idle if slot is not best), key=lambda slot: slot.used, default=best)
+        return oldest if lost >= 4 * BLOCK or (lost >= BLOCK and not oldest.lasting) else best
+
+    @staticmethod
+    def _common(slot: Slot, job: Job) -> int:
+        """How much of a job's prompt a slot holds."""
+        whole_blocks = slot.common(job.layout, BLOCK)
+        if job.repeatable:
+            return whole_blocks
+        common = slot.common(job.layout)
+        # With much left to read, begin with a whole block, so that what is read now can be taken over by any other.
+        much = len(job.layout.ids) - common >= 2 * BLOCK and common - whole_blocks < BLOCK
+        return whole_blocks if much else common
 
     @staticmethod
     def _soon(other: Job, job: Job) -> int:
