@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ruxi.compress.fusion import DecoderFusion
     from ruxi.compress.graph import Graph
     from ruxi.compress.language_model import LanguageModel
-    from ruxi.model import RolePlayForCausalLM
     from ruxi.runtime.torch_engine import TorchEngine
 
 Precision = Literal["fp32", "int8", "int4", "auto"]

@@ -98,7 +98,9 @@ class DecoderFusion:
         total = graph.node("ReduceSum", graph.node("Cast", "visible", to=FLOAT), keepdims=0)
         self._sees_any = graph.node("Greater", total, graph.number(0.0))
         yes, no = graph.branch("see"), graph.branch("blind")
-        reading = read_visibility(yes, "visible", self._width, self._heads, self._head_width)
+        bias, wide, sees_any = read_visibility(yes, "visible", self._heads, self._head_width)
+        own = yes.node("Expand", sees_any, yes.integers(1, 1, self._width))
+        reading = Reading(bias, yes.node("Concat", own, wide, axis=-1))
         yes.output("see_bias", reading.bias, FLOAT, ["b", "h", "s", "m"])
         yes.output("see_sees", reading.sees, FLOAT, ["b", "s", "c"])
         no.output("blind_bias", no.constant(np.zeros((0, 0, 0, 0), np.float32)), FLOAT, ["b", "h", "s", "m"])
@@ -155,22 +157,28 @@ class DecoderFusion:
         return picked
 
 
-def read_visibility(graph: Graph, visible: str, width: int, heads: int, head_width: int) -> Reading:
-    """Turn who sees what, bool `[batch, tokens, streams, m]`, into what the attention and the mixing read."""
+def read_visibility(graph: Graph, visible: str, heads: int, head_width: int) -> tuple[str, str, str]:
+    """Turn who sees what into numbers.
+
+    Args:
+        graph: The graph.
+        visible: bool `[batch, tokens, streams, m]`.
+        heads: Heads of one stream.
+        head_width: Width of a head.
+
+    Returns:
+        What is added to the attention's logits, `[batch, streams * heads, tokens, m]`; 1 where a token sees a stream,
+        `[batch, tokens, streams * heads * head_width]`; and 1 where it sees any, `[batch, tokens, 1]`.
+    """
     by_stream = graph.node("Transpose", visible, perm=[0, 2, 1, 3])
     hidden = graph.node("Where", by_stream, graph.number(0.0), graph.number(_HIDDEN))
-    # [batch, streams, 1, tokens, m] -> one row a head
-    tall = graph.node("Unsqueeze", hidden, graph.integers(2))
-    tall = graph.node("Expand", tall, graph.integers(1, 1, heads, 1, 1))
+    tall = graph.node("Expand", graph.node("Unsqueeze", hidden, graph.integers(2)), graph.integers(1, 1, heads, 1, 1))
     bias = graph.node("Reshape", tall, _merged_heads(graph, visible, heads))
     sees = graph.node("ReduceMax", graph.node("Cast", visible, to=FLOAT), graph.integers(-1), keepdims=0)
-    any_stream = graph.node("ReduceMax", sees, graph.integers(-1), keepdims=1)
-    wide = graph.node(
-        "Expand", graph.node("Unsqueeze", sees, graph.integers(-1)), graph.integers(1, 1, 1, heads * head_width)
-    )
-    wide = graph.node("Reshape", wide, graph.integers(0, 0, -1))
-    own = graph.node("Expand", any_stream, graph.integers(1, 1, width))
-    return Reading(bias, graph.node("Concat", own, wide, axis=-1))
+    sees_any = graph.node("ReduceMax", sees, graph.integers(-1), keepdims=1)
+    one_each = graph.node("Unsqueeze", sees, graph.integers(-1))
+    wide = graph.node("Expand", one_each, graph.integers(1, 1, 1, heads * head_width))
+    return bias, graph.node("Reshape", wide, graph.integers(0, 0, -1)), sees_any
 
 
 def _merged_heads(graph: Graph, visible: str, heads: int) -> str:

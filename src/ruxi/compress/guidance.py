@@ -87,11 +87,10 @@ def _fused(graph: Graph, model: RolePlayForCausalLM, width: int) -> str:
     unseen = graph.node("Concat", replies, graph.integers(streams, 1), axis=0)
     unseen = graph.node("Expand", graph.constant(np.asarray(False)), unseen)
     visible = graph.node("Concat", "visible", unseen, axis=2)
-    reading = read_visibility(
-        graph, graph.node("Unsqueeze", visible, graph.integers(1)), 0, fusion.heads, fusion.head_width
-    )
+    one_token = graph.node("Unsqueeze", visible, graph.integers(1))
+    bias, wide, _ = read_visibility(graph, one_token, fusion.heads, fusion.head_width)
     own = graph.node("Expand", graph.number(1.0), graph.node("Concat", replies, graph.integers(1, width), axis=0))
-    reading = Reading(reading.bias, graph.node("Concat", own, reading.sees, axis=-1))
+    reading = Reading(bias, graph.node("Concat", own, wide, axis=-1))
     hidden = graph.node("Unsqueeze", "hidden_states", graph.integers(1))
     normed, _ = residual_norm(graph, hidden, None, block.norm, "fused_norm", TORCH_EPSILON)
     fused = attend(

@@ -123,7 +123,8 @@ class LanguageModel:
         """One decoder layer."""
         layer: Any = self._layers[index]
         attention, feed = layer.self_attn, layer.mlp
-        sliding = getattr(attention, "sliding_window", None)
+        # Mistral has one window for all layers in its configuration, the others one in each layer that has any.
+        whole = getattr(self._config, "sliding_window", None) if self._config.model_type == "mistral" else None
         rotates = getattr(self._config, "no_rope_layers", None)
         return DecoderLayer(
             attention_norm=_array(layer.input_layernorm.weight),
@@ -135,7 +136,7 @@ class LanguageModel:
             gate_up=Matrix.stacked([_matrix(feed.gate_proj), _matrix(feed.up_proj)]),
             down=_matrix(feed.down_proj),
             rotary=bool(rotates[index]) if rotates else True,
-            window=sliding,
+            window=getattr(attention, "sliding_window", whole),
         )
 
     def rotary(self) -> tuple[Array, Array]:
