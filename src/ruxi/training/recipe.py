@@ -155,6 +155,11 @@ _CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference"})
 """Objectives that have an accuracy."""
 
 
+def rises(measure: str) -> bool:
+    """Whether a measure gets better by growing: accuracies and margins; all others are losses."""
+    return measure.endswith(("_accuracy", "_margin"))
+
+
 class Recipe(_Section):
     """A training run."""
 

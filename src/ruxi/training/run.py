@@ -38,7 +38,7 @@ from ruxi.training.examples import Example, ExampleBuilder, selected
 from ruxi.training.learner import Learner
 from ruxi.training.media import Missing, Progress, TrainingMedia
 from ruxi.training.packing import Collator, Row, epoch_order, pack
-from ruxi.training.recipe import Recipe
+from ruxi.training.recipe import Recipe, rises
 from ruxi.training.reference import with_references
 from ruxi.training.reporting import ExampleReplies, write_curves, write_summary
 from ruxi.training.trainer import RolePlayTrainer
@@ -271,7 +271,7 @@ def _arguments(recipe: Recipe, folder: Path, steps: int, *, evaluates: bool, qui
         save_total_limit=2,
         load_best_model_at_end=evaluates,
         metric_for_best_model=metric,
-        greater_is_better=metric.endswith("_accuracy"),
+        greater_is_better=rises(metric),
         seed=run.seed,
         data_seed=run.seed,
         report_to=[],

@@ -21,7 +21,7 @@ from ruxi.errors import DataError, UsageError
 from ruxi.training import run
 from ruxi.training.building import build_model
 from ruxi.training.media import Progress
-from ruxi.training.recipe import Recipe, RecipeError, check_recipe, set_field
+from ruxi.training.recipe import Recipe, RecipeError, check_recipe, rises, set_field
 from ruxi.training.space import Space, default_space
 from ruxi.training.study_report import write_report
 
@@ -181,7 +181,7 @@ def _open(optuna: Any, recipe: Recipe, space: Space, folder: Path, resume: bool)
     study: Study = optuna.create_study(
         storage=storage,
         study_name="search",
-        direction="maximize" if metric.endswith("_accuracy") else "minimize",
+        direction="maximize" if rises(metric) else "minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
         load_if_exists=resume,
     )
