@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from ruxi.characters import Character
+    from ruxi.compress.export import Precision
     from ruxi.runtime import Constraint, Engine, Sampling
     from ruxi.scene import Reply, ReplyStream, Scene
 
@@ -33,7 +34,10 @@ def chat(
     video: Annotated[str | None, typer.Option(metavar="FILE", help="Show a video: file or https URL.")] = None,
     engine: Annotated[
         str,
-        typer.Option(metavar="NAME|URL", help="What computes the replies; the URL of an OpenAI-compatible server too."),
+        typer.Option(
+            metavar="NAME|URL",
+            help="What computes the replies: torch, onnx (fast), or an OpenAI-compatible server's URL.",
+        ),
     ] = "torch",
     model: Annotated[
         str, typer.Option(metavar="NAME", help="ruxi-mini, a folder, a Hugging Face id, or a server's name of it.")
@@ -148,14 +152,25 @@ def _check_medium(kind: str, source: str | None) -> None:
 def _load(model: str, engine: str) -> Engine:
     from ruxi.runtime import load
 
+    options: dict[str, Any] = {"export": _export} if engine == "onnx" else {}
     shown = sys.stderr.isatty()
     if shown:
         typer.echo(f"Loading {model} …", err=True, nl=False)
     try:
-        return load(model, engine=engine)
+        return load(model, engine=engine, **options)
     finally:
         if shown:
             typer.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _export(model: str, folder: Path, precision: Precision) -> None:
+    """Make the bundle that the fast engine needs, the first time that it speaks with a model."""
+    from ruxi.cli.compress import progress_bar
+    from ruxi.compress.export import export
+
+    typer.echo(f"\rExporting {model} for the fast engine, this once, to {folder}", err=True)
+    with progress_bar(hidden=not sys.stderr.isatty()) as progress:
+        export(model, folder, precision, progress=progress)
 
 
 def _scene(

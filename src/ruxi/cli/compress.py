@@ -34,7 +34,7 @@ def compress(
     from ruxi.compress.export import check_folder, export
 
     check_folder(out, replace=replace)
-    with _bar(hidden=as_json) as progress:
+    with progress_bar(hidden=as_json) as progress:
         bundle = export(model, out, precision, replace=replace, progress=progress)
     sizes = {path.name: path.stat().st_size for path in sorted(bundle.folder.iterdir())}
     if as_json:
@@ -48,7 +48,7 @@ def compress(
 
 
 @contextmanager
-def _bar(*, hidden: bool) -> Iterator[Progress]:
+def progress_bar(*, hidden: bool) -> Iterator[Progress]:
     """A bar on stderr, one line a thing that is written."""
     from rich.console import Console
     from rich.progress import Progress as Bar

@@ -11,6 +11,7 @@ from ruxi.errors import UsageError
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.base import PINNED_BASE, base_tokenizer, fastest_precision
 from ruxi.runtime.loading import DEFAULT_MODEL, Dtype, adapter_folder
+from ruxi.runtime.onnx.bundle import is_bundle
 from ruxi.runtime.torch_engine import TorchEngine
 
 DEFAULT_MODALITIES: dict[str, dict[str, Any]] = {
@@ -23,6 +24,8 @@ DEFAULT_MODALITIES: dict[str, dict[str, Any]] = {
 
 def open_torch(name: str, *, dtype: Dtype = "auto", threads: int | None = None) -> TorchEngine:
     """Open a model with the torch engine, see `ruxi.runtime.load`."""
+    if is_bundle(name):
+        raise UsageError("is a bundle of ONNX graphs", where=name, remedy="Load it with the engine `onnx`.")
     if threads is not None:
         torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -34,6 +34,10 @@ def features(width: int, seed: int, length: int = 6) -> FeatureSequence:
     return FeatureSequence(values, np.zeros((length, 2), dtype=np.float32))
 
 
+MODALITIES = {
+    "image": {"extractor": "eyes", "width": 12, "tokens": 4},
+    "speech": {"extractor": "ears", "width": 10, "tokens": 3},
+}
 MEDIA: Media = {IMAGE: features(12, 1), OTHER: features(12, 5), SOUND: features(10, 2, length=9)}
 
 
@@ -106,10 +110,7 @@ def _make(folder: Path, gate: float, settings: dict[str, object]) -> Pair:
         base,
         RolePlayConfig(
             text_config=config,
-            modalities={
-                "image": {"extractor": "eyes", "width": 12, "tokens": 4},
-                "speech": {"extractor": "ears", "width": 10, "tokens": 3},
-            },
+            modalities=settings.pop("modalities", MODALITIES),
             resampler={"width": 16, "depth": 1, "heads": 2},
             fusion={"every": 2, "heads": 2, "head_width": 16, **settings.pop("fusion", {})},  # type: ignore[dict-item]
             **settings,
