@@ -4,8 +4,7 @@
 
 The folders are data sets of `ruxi data import mmrole-bench` and `weather`. Their content is written in the columns that
 lmms-eval's own tasks `arc_easy` (choices by likelihood) and `pope` (yes or no about a picture) read; the tasks are
-included from lmms-eval. PYTHON is one with `lmms-eval` and `ruxi` installed, by default this one; lmms-eval wants other
-versions of shared libraries, so an environment of its own is the better place.
+included from lmms-eval. PYTHON is one with `lmms-eval` and `ruxi` installed, by default this one.
 """
 
 from __future__ import annotations
@@ -68,11 +67,11 @@ def what_weather(folder: Path) -> list[dict[str, Any]]:
     """A question about the weather in a picture, half of them with the answer yes, in the columns of POPE."""
     dice = random.Random(0)
     data = DialogueSet.open(folder)
-    dialogues = [d for d in data if d.split == "validation" and d.turns[0].parts[0].media]
-    dice.shuffle(dialogues)
+    dialogues = [dialogue for dialogue in data if dialogue.split == "validation"]
+    shown = [part for dialogue in dialogues for turn in dialogue.turns for part in turn.parts if part.media]
+    dice.shuffle(shown)
     rows = []
-    for number, dialogue in enumerate(dialogues):
-        part = dialogue.turns[0].parts[0]
+    for number, part in enumerate(shown):
         label = part.labels[0].name
         asked = label if number % 2 else dice.choice(sorted(set(QUESTIONS) - {label}))
         rows.append(

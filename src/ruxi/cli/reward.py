@@ -46,7 +46,9 @@ def reward(
         return
     report = model.report
     typer.echo(f"{out}: {report['answers']:,} answers; rank correlation with their scores:")
-    typer.echo(f"  length alone{report['length']['answers']:>34.3f}")
+    typer.echo(f"  {'length alone':<40}{report['length']['answers']:.3f}")
+    relative = "length over the true reply's"
+    typer.echo(f"  {relative:<40}{report[relative]['answers']:.3f}   (a reward model does not see the true reply)")
     for name in ("unseen systems", "unseen roles", "unseen systems and roles"):
         found = report[name]
         typer.echo(

@@ -39,22 +39,22 @@ FULL: Mapping[str, Options] = {
 _SHORT = {"context_tokens": 384, "persona_tokens": 128}
 
 QUICK: Mapping[str, Options] = {
-    "reply_likelihood@mmrole-bench": {**_SHORT, "items": 60},
-    "next_reply@mmrole-bench": {**_SHORT, "items": 60, "reply_tokens": 48},
-    "next_reply_same_role@mmrole-bench": {**_SHORT, "items": 40, "reply_tokens": 48, "pool": "mmrole"},
-    "media_gain@mmrole-bench": {**_SHORT, "items": 48, "reply_tokens": 96, "trained_on": "mmrole"},
-    "caption@flickr8k": {**_SHORT, "items": 60},
-    "weather@weather": {**_SHORT, "items": 60},
-    "emotion_text@meld": {**_SHORT, "items": 150},
-    "emotion_voice@ravdess": {**_SHORT, "items": 120},
-    "emotion_face@fer2013": {**_SHORT, "items": 140},
-    "intent@cped": {**_SHORT, "items": 80},
-    "persona@persona-chat": {**_SHORT, "items": 80},
-    "drift@mmrole": {"items": 40, "languages": ["en"], "reply_tokens": 48},
-    "speaker_identification@mmrole-bench": {**_SHORT, "items": 20, "pool": "mmrole"},
-    "guards@mmrole-bench": {**_SHORT, "items": 20},
-    "reward@mmrole-bench": {**_SHORT, "items": 20},
-    "latency@mmrole-bench": {**_SHORT, "items": 20},
+    "reply_likelihood@mmrole-bench": {**_SHORT, "items": 48},
+    "next_reply@mmrole-bench": {**_SHORT, "items": 40, "reply_tokens": 48},
+    "next_reply_same_role@mmrole-bench": {**_SHORT, "items": 16, "reply_tokens": 48, "pool": "mmrole"},
+    "media_gain@mmrole-bench": {**_SHORT, "items": 40, "reply_tokens": 96, "trained_on": "mmrole"},
+    "caption@flickr8k": {**_SHORT, "items": 48},
+    "weather@weather": {**_SHORT, "items": 48},
+    "emotion_text@meld": {**_SHORT, "items": 100},
+    "emotion_voice@ravdess": {**_SHORT, "items": 80},
+    "emotion_face@fer2013": {**_SHORT, "items": 105},
+    "intent@cped": {**_SHORT, "items": 50},
+    "persona@persona-chat": {**_SHORT, "items": 48},
+    "drift@mmrole": {"items": 24, "languages": ["en"], "reply_tokens": 48},
+    "speaker_identification@mmrole-bench": {**_SHORT, "items": 12, "pool": "mmrole"},
+    "guards@mmrole-bench": {**_SHORT, "items": 12},
+    "reward@mmrole-bench": {**_SHORT, "items": 12},
+    "latency@mmrole-bench": {**_SHORT, "items": 12},
 }
 
 PRESETS: Mapping[str, Mapping[str, Options]] = {"full": FULL, "quick": QUICK}

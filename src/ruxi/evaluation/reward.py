@@ -181,6 +181,7 @@ def held_out_report(features: Floats, items: Sequence[Item]) -> dict[str, Any]:
     ratios = np.array([item.facts["published"] for item in items])
     systems = np.array([item.facts["system"] for item in items])
     lengths = np.array([len(item.candidates[0]) for item in items], dtype=np.float64)
+    relative = lengths / np.array([max(len(item.facts["reference"]), 1) for item in items])
     roles = sorted({item.speaker for item in items})
     if len(set(systems)) < 2 or len(roles) < _FOLDS:
         raise DataError(f"a reward model needs answers of two systems and {_FOLDS} roles at least")
@@ -199,6 +200,7 @@ def held_out_report(features: Floats, items: Sequence[Item]) -> dict[str, Any]:
     report: dict[str, Any] = {
         "answers": len(items),
         "length": {"answers": round(spearman(list(lengths), list(ratios)), 4)},
+        "length over the true reply's": {"answers": round(spearman(list(relative), list(ratios)), 4)},
     }
     for name, divisions in unseen.items():
         predicted = np.zeros(len(items))
