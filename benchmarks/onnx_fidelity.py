@@ -35,11 +35,10 @@ def prompts_of(folder: Path, engine: Any, items: int) -> list[Prompt]:
     """True replies in their contexts; pictures are left to words, which cost less time."""
     data, player = EvaluationData(folder), Player(engine)
     task = make_task("reply_likelihood", {"items": items, "context_tokens": CONTEXT_TOKENS})
+    builder = engine.prompts.with_options(context_length=CONTEXT_TOKENS, persona_tokens=task.options.persona_tokens)
     return [
         player.answered(
-            player.engine.prompts.with_options(context_length=CONTEXT_TOKENS).build(
-                item.character, before_reply(item), speaker=item.speaker, targets="none"
-            ),
+            builder.build(item.character, before_reply(item), speaker=item.speaker, targets="none"),
             item.candidates[0],
             REPLY_TOKENS,
         )

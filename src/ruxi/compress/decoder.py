@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ruxi.compress.fusion import DecoderFusion
-from ruxi.compress.graph import BOOL, FLOAT, INT32, INT64, Graph
+from ruxi.compress.graph import BOOL, FLOAT, INT32, INT64, Array, Graph
 from ruxi.compress.language_model import DecoderLayer, LanguageModel
 from ruxi.compress.quantize import Quantization
 
@@ -29,6 +29,7 @@ class Precisions:
         head: The language head.
         embeddings: The token embeddings; those that are tied to the head and stored alike are stored once.
         special: Other choices for single matrices, by their name (`layers.3.down`).
+        moments: Second moments of what the layers' matrices read, by their name, for calibrated rounding.
     """
 
     layers: Quantization | None = None
@@ -36,6 +37,7 @@ class Precisions:
     head: Quantization | None = None
     embeddings: Quantization | None = None
     special: dict[str, Quantization | None] = field(default_factory=dict)
+    moments: dict[str, Array] = field(default_factory=dict)
 
     def of(self, name: str) -> Quantization | None:
         """How a layer's matrix is stored."""
@@ -128,7 +130,7 @@ class _LayerWriter:
         self._cosines = graph.constant(cosines, "rotary.cosines")
         self._sines = graph.constant(sines, "rotary.sines")
 
-    def norm(self, hidden: str, added: str | None, gains: object, name: str) -> tuple[str, str]:
+    def norm(self, hidden: str, added: str | None, gains: Array, name: str) -> tuple[str, str]:
         """The norm of a residual sum, and the sum."""
         return residual_norm(self._graph, hidden, added, gains, name, self._model.epsilon)
 
@@ -177,22 +179,23 @@ class _LayerWriter:
         )[0]
         return attended
 
-    def _head_norm(self, states: str, gains: object, name: str) -> str:
+    def _head_norm(self, states: str, gains: Array, name: str) -> str:
         graph, model = self._graph, self._model
         heads = graph.node("Reshape", states, graph.integers(0, 0, -1, model.head_width))
         normed, _ = residual_norm(graph, heads, None, gains, name, model.epsilon)
         flat: str = graph.node("Reshape", normed, graph.integers(0, 0, -1))
         return flat
 
-    def _linear(self, x: str, name: str, weight: object, bias: object) -> str:
-        return self._graph.linear(x, name, weight, bias, self._precisions.of(name))  # type: ignore[arg-type]
+    def _linear(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
+        precisions = self._precisions
+        return self._graph.linear(x, name, weight, bias, precisions.of(name), precisions.moments.get(name))
 
 
 def residual_norm(
-    graph: Graph, hidden: str, added: str | None, gains: object, name: str, epsilon: float
+    graph: Graph, hidden: str, added: str | None, gains: Array, name: str, epsilon: float
 ) -> tuple[str, str]:
     """RMSNorm of `hidden + added`, and that sum."""
-    weight = graph.constant(gains, f"{name}.weight")  # type: ignore[arg-type]
+    weight = graph.constant(gains, f"{name}.weight")
     if added is None:
         normed = graph.node("SimplifiedLayerNormalization", hidden, weight, axis=-1, epsilon=epsilon, stash_type=1)
         return normed, hidden

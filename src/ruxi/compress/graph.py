@@ -138,7 +138,13 @@ class Graph:
         return self.constant(np.asarray(value, dtype=np.float32))
 
     def linear(
-        self, x: str, name: str, weight: Array, bias: Array | None = None, precision: Quantization | None = None
+        self,
+        x: str,
+        name: str,
+        weight: Array,
+        bias: Array | None = None,
+        precision: Quantization | None = None,
+        moments: Array | None = None,
     ) -> str:
         """Multiply by a matrix and add a bias.
 
@@ -148,12 +154,13 @@ class Graph:
             weight: `[out, in]`.
             bias: `[out]`.
             precision: How the weight is stored; None for float32.
+            moments: Second moments of x, for calibrated rounding.
         """
         added = "" if bias is None else self.constant(bias, f"{name}.bias")
         if precision is None:
             product: str = self.node("MatMul", x, self.constant(np.ascontiguousarray(weight.T), f"{name}.weight"))
             return self.node("Add", product, added) if added else product
-        matrix = self.quantized(name, weight, precision)
+        matrix = self._quantized(name, weight, precision, moments)
         zero_points = "" if matrix.zero_points is None else self.constant(matrix.zero_points, f"{name}.zero_points")
         result: str = self.node(
             "ms:MatMulNBits",
@@ -183,7 +190,7 @@ class Graph:
         if precision is None:
             found: str = self.node("Gather", self.constant(table, f"{name}.table"), ids)
             return found
-        matrix = self.quantized(name, table, precision)
+        matrix = self._quantized(name, table, precision)
         flat = matrix.packed.reshape(len(table), -1)
         zero_points = []
         if matrix.zero_points is not None:
@@ -201,11 +208,13 @@ class Graph:
         )
         return found
 
-    def quantized(self, name: str, weight: Array, precision: Quantization) -> QuantizedMatrix:
+    def _quantized(
+        self, name: str, weight: Array, precision: Quantization, moments: Array | None = None
+    ) -> QuantizedMatrix:
         """A matrix in the form of `MatMulNBits`, worked out once a name."""
         known = self._root._matrices
         if name not in known:
-            known[name] = quantize(weight, precision)
+            known[name] = quantize(weight, precision, moments)
         return known[name]
 
     def branch(self, name: str) -> Graph:

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ruxi.compress.calibration import second_moments
 from ruxi.compress.decoder import Precisions
 from ruxi.compress.quantize import Quantization
+from ruxi.model.base import decoder_layers
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from ruxi.compress.export import Precision
-    from ruxi.compress.language_model import LanguageModel
+    from ruxi.model import RolePlayForCausalLM
 
 _EIGHT = Quantization(8, "rtn_symmetric")
-_FOUR = Quantization(4, "k_quant")
+_FOUR = Quantization(4, "gptq")
 
 
-def precisions_of(precision: Precision, model: LanguageModel) -> Precisions:
+def precisions_of(precision: Precision, model: RolePlayForCausalLM, tokenizer: Tokenizer) -> Precisions:
     """The choice for each precision that `ruxi compress` knows.
 
     Args:
         precision: Its name.
-        model: The language model.
+        model: The model.
+        tokenizer: Its tokenizer.
     """
     if precision == "fp32":
         return Precisions()
     if precision == "int8":
         return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT)
+    moments = second_moments(model, tokenizer)
     if precision == "int4":
-        return Precisions(_FOUR, _EIGHT, _EIGHT, _EIGHT)
+        return Precisions(_FOUR, _EIGHT, _EIGHT, _EIGHT, moments=moments)
     fours: dict[str, Quantization | None] = {
-        f"layers.{index}.{part}": _FOUR for index in range(model.layers) for part in ("attended", "down")
+        f"layers.{index}.{part}": _FOUR
+        for index in range(len(decoder_layers(model.language_model)))
+        for part in ("attended", "down")
     }
-    return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT, fours)
+    return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT, fours, moments)

@@ -1,7 +1,8 @@
 """Weights in 4 or 8 bits, a scale for every 32 of them: the form that `MatMulNBits` reads.
 
 The rounding is that of ONNX Runtime's tools: round to nearest (`rtn`), symmetric or with a zero point, or the search of
-scale and zero point that llama.cpp calls k-quant (`k_quant`), which costs time once and makes the error smaller.
+scale and zero point that llama.cpp calls k-quant (`k_quant`), which costs time once and makes the error smaller. Where
+it is known what a matrix reads, `gptq` makes the error of its products small instead, see `ruxi.compress.gptq`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Method = Literal["rtn", "rtn_symmetric", "k_quant"]
+Method = Literal["rtn", "rtn_symmetric", "k_quant", "gptq"]
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,17 @@ class QuantizedMatrix:
     zero_points: Array | None
 
 
-def quantize(weight: Array, how: Quantization) -> QuantizedMatrix:
+def quantize(weight: Array, how: Quantization, moments: Array | None = None) -> QuantizedMatrix:
     """Store a matrix in few bits.
 
     Args:
         weight: float32 `[out, in]`.
         how: Bits and rounding.
+        moments: Second moments of what it reads, `[in, in]`; `gptq` searches like `k_quant` without them.
     """
-    if how.method == "k_quant":
+    if how.method == "gptq" and moments is not None and weight.shape[1] % how.block == 0:
+        return _calibrated(weight, how, moments)
+    if how.method in ("k_quant", "gptq"):
         return _searched(weight, how)
     from onnxruntime.capi._pybind_state import quantize_matmul_4bits, quantize_matmul_8bits
 
@@ -83,6 +87,14 @@ def _searched(weight: Array, how: Quantization) -> QuantizedMatrix:
         scales.astype(np.float32).reshape(rows, blocks),
         _pack(zero_points.astype(np.uint8).reshape(rows, blocks), how.bits),
     )
+
+
+def _calibrated(weight: Array, how: Quantization, moments: Array) -> QuantizedMatrix:
+    from ruxi.compress.gptq import gptq
+
+    numbers, scales, zero_points = gptq(weight, moments, how.bits, how.block)
+    blocks = numbers.reshape(len(numbers), -1, how.block)
+    return QuantizedMatrix(_pack(blocks, how.bits), scales, _pack(zero_points, how.bits))
 
 
 def _pack(numbers: Array, bits: int) -> Array:

@@ -40,9 +40,9 @@ of any row, R replies, E emotions, I intents. All floating-point numbers are flo
 
 The cache of a row must have room for all S positions: tokens before the pass + S <= C. Present is to be bound to the
 memory of past. With M = 0, or nothing visible to any token, fusion costs nothing. Streams stand in the order of
-`streams`; heads H*k … H*(k+1)-1 belong to stream k. Shorter streams and rows are padded and marked invisible; what stands
-in the padding must be finite. A token may see media of its own turn and of earlier ones; the guidance of a reply is seen
-by the tokens of that turn alone.
+`streams`; heads H*k … H*(k+1)-1 belong to stream k. Shorter streams and rows are padded and marked invisible; what
+stands in the padding must be finite. A token may see media of its own turn and of earlier ones; the guidance of a reply
+is seen by the tokens of that turn alone.
 
 `media_STREAM.onnx`: any number of media, padded to n vectors of `modalities[STREAM].width`; each has one or more.
 

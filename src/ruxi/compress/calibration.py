@@ -1,0 +1,82 @@
+"""What goes into each matrix of a language model when it reads: the second moments that calibrated rounding needs.
+
+The model reads the characters that come with Ruxi: descriptions, greetings, example dialogues, about two thousand
+tokens of the kind that it will meet. A matrix's moments are the sum of x x^T over its inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from ruxi.characters import Character, builtin_names
+from ruxi.model import RolePlayForCausalLM
+from ruxi.model.base import decoder_layers
+
+Array = npt.NDArray[Any]
+
+_TOKENS = 512
+_MOST_BYTES = 4 * 2**30
+
+_INPUTS = {
+    "qkv": ("self_attn", "q_proj"),
+    "attended": ("self_attn", "o_proj"),
+    "gate_up": ("mlp", "gate_proj"),
+    "down": ("mlp", "down_proj"),
+}
+"""The module whose input is that of each matrix."""
+
+
+def second_moments(model: RolePlayForCausalLM, tokenizer: Tokenizer) -> dict[str, Array]:
+    """Let a model read, and add up what each matrix of its decoder layers reads.
+
+    Args:
+        model: The model, in float32.
+        tokenizer: Its tokenizer.
+
+    Returns:
+        `[in, in]` by the matrix's name, as in `layers.3.down`; empty for a model whose moments would not fit in memory.
+    """
+    config = model.language_model.config.get_text_config()
+    layers = decoder_layers(model.language_model)
+    if 4 * len(layers) * (3 * config.hidden_size**2 + config.intermediate_size**2) > _MOST_BYTES:
+        return {}
+    moments: dict[str, Tensor] = {}
+    handles = []
+    for index, layer in enumerate(layers):
+        for name, (part, module) in _INPUTS.items():
+            watched: nn.Module = getattr(getattr(layer, part), module)
+            handles.append(watched.register_forward_pre_hook(_adding(moments, f"layers.{index}.{name}")))
+    try:
+        with torch.inference_mode():
+            for ids in _passages(tokenizer):
+                model.decode(torch.tensor([ids], device=next(model.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: moment.cpu().numpy().astype(np.float64) for name, moment in moments.items()}
+
+
+def _adding(moments: dict[str, Tensor], name: str) -> Any:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        states = inputs[0].flatten(0, -2).float()
+        moments[name] = moments.get(name, 0) + states.T @ states
+
+    return hook
+
+
+def _passages(tokenizer: Tokenizer) -> list[list[int]]:
+    """The texts of the built-in characters, in pieces that one pass reads."""
+    passages = []
+    for name in builtin_names():
+        card = Character.load(name)
+        greetings = (card.first_mes, *card.alternate_greetings)
+        text = "\n\n".join([card.description, card.personality, card.scenario, *greetings, card.mes_example])
+        ids = tokenizer.encode(text.replace("{{char}}", card.name).replace("{{user}}", "User")).ids
+        passages += [ids[at : at + _TOKENS] for at in range(0, len(ids), _TOKENS)]
+    return passages
