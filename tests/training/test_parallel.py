@@ -66,3 +66,16 @@ def test_the_command_runs_under_torchrun_and_only_the_first_process_speaks(tmp_p
     folder = tmp_path / "runs" / "tiny"
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
     assert len(list((folder / "tensorboard").iterdir())) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_sharded_weights_learn_what_whole_ones_do_although_pictures_differ_between_processes(tmp_path):
+    base = str(save_llama(tmp_path / "base"))
+    (tmp_path / "out").mkdir()
+    python(*TWO, "-m", "tests.training.sharded_run", base, str(tmp_path / "out"))
+    for whole, sharded in json.loads((tmp_path / "out" / "losses.json").read_text()):
+        assert sharded == pytest.approx(whole, rel=1e-3)
+    whole, sharded = (read_adapter_weights(tmp_path / "out" / name) for name in ("whole", "sharded"))
+    assert whole.keys() == sharded.keys()
+    assert all((whole[name] - sharded[name]).abs().max() < 0.01 for name in whole)

@@ -117,15 +117,19 @@ class AdapterMixin(nn.Module):
             )
         self.load_state_dict(dict(weights), strict=False)
 
-    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+    def save_pretrained(
+        self, folder: str | Path, *, dtype: torch.dtype | None = None, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Save the adapter: its weights first, then the configuration that names them.
 
         Args:
             folder: Where to; made if needed.
             dtype: Precision on disk; None keeps the one in memory.
+            weights: What to save in the place of `adapter_weights()`, for weights that are spread over processes.
         """
         folder = Path(folder)
-        tensors = {n: t.detach().to("cpu", dtype).contiguous() for n, t in self.adapter_weights().items()}
+        given = self.adapter_weights() if weights is None else weights
+        tensors = {n: t.detach().to("cpu", dtype).contiguous() for n, t in given.items()}
         files.write_bytes(folder / ADAPTER_FILE, save(tensors, metadata={"format": "pt"}))
         files.write_text(folder / "config.json", self.config.to_json_string())
 

@@ -30,6 +30,16 @@ NOTHING = "nothing"
 """Name of the loss of a batch that has nothing to learn from: zero."""
 
 
+_BASE = "language_model."
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether FSDP has spread the module's parameters over processes."""
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(module, FSDPModule)
+
+
 class Learner(nn.Module):
     """A model and what it learns.
 
@@ -66,15 +76,21 @@ class Learner(nn.Module):
         speed_up(model.language_model)
 
     def forward(self, batch: Batch, labels: Tensor | None = None) -> dict[str, Loss]:
-        """All losses of a batch, by objective; those with nothing to learn from are absent, `NOTHING` stands for all."""
+        """All losses of a batch by objective; those with nothing to learn from are absent. `NOTHING` is a zero."""
         device = batch.input_ids.device
         with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
             run = self.run(batch)
             found = {objective.name: objective(run) for objective, _ in self.objectives}
         losses = {name: loss for name, loss in found.items() if loss is not None}
-        if torch.is_grad_enabled() and not any(loss.total.requires_grad for loss in losses.values()):
+        if torch.is_grad_enabled() and is_sharded(self):
+            # Sharded gradients are exchanged for what every process has touched, a picture in its batch or not.
+            own = (p for n, p in self.model.named_parameters() if p.requires_grad and not n.startswith(_BASE))
+            losses[NOTHING] = Loss(sum((0.0 * p.sum() for p in own), 0.0 * run.hidden.sum()), 0)
+        elif torch.is_grad_enabled() and not any(loss.total.requires_grad for loss in losses.values()):
             # The step must still be a step for every process, and gradients are exchanged for what happens here.
-            touched = next(p for p in self.model.parameters() if p.requires_grad)
+            touched = vars(run).get("hidden")
+            if touched is None or not touched.requires_grad:
+                touched = next(p for p in self.model.parameters() if p.requires_grad)
             losses[NOTHING] = Loss(0.0 * touched.sum(), 0)
         return losses
 

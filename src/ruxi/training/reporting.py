@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from ruxi import files
@@ -39,7 +40,8 @@ class ExampleReplies(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Answer and write."""
-        if not state.is_world_process_zero:
+        # Sharded weights can be used by all processes together alone, and this is the first one.
+        if not state.is_world_process_zero or any(isinstance(p, DTensor) for p in self.model.parameters()):
             return
         device = next(self.model.parameters()).device
         for example in self.examples:

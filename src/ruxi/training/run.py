@@ -20,7 +20,7 @@ from typing import Any, Literal
 import torch
 import yaml
 from torch.utils.tensorboard import SummaryWriter
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -155,6 +155,7 @@ def train(
     prepared: Prepared | None = None,
     progress: Progress = lambda items, total: items,
     on_evaluation: Callable[[dict[str, float]], None] = lambda metrics: None,
+    callbacks: Sequence[TrainerCallback] = (),
     quiet: bool = False,
 ) -> Result:
     """Train by a recipe.
@@ -166,6 +167,7 @@ def train(
         prepared: Model and data, if they are in memory already.
         progress: Shows how far the extraction of features is.
         on_evaluation: Called with the measures of each evaluation, for example to give up on a search's trial.
+        callbacks: Further callbacks of the Trainer.
         quiet: No progress bar.
 
     Raises:
@@ -201,7 +203,7 @@ def train(
         held_out=held_out_batches(recipe, prepared),
         optimiser=recipe.optimiser,
         on_evaluation=_recorder(folder, on_evaluation) if state.is_main_process else on_evaluation,
-        callbacks=_callbacks(recipe, prepared, folder),
+        callbacks=[*_callbacks(recipe, prepared, folder), *callbacks],
     )
     # Its lines would stand on standard output, which belongs to the result.
     trainer.remove_callback(PrinterCallback)
@@ -210,8 +212,8 @@ def train(
     trainer.train(resume_from_checkpoint=checkpoint)
     metrics = trainer.evaluate() if prepared.held_out else {}
     adapter = folder / "adapter"
+    trainer.save_adapter(adapter, dtype=torch.float16)
     if state.is_main_process:
-        prepared.model.save_pretrained(adapter, dtype=torch.float16)
         write_curves(folder)
         write_summary(folder, recipe, metrics)
     stopped = trainer.state.global_step < steps

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainingArguments
 
@@ -143,11 +144,14 @@ class RolePlayTrainer(Trainer):
         was_training = self.learner.training
         self.learner.eval()
         sums: dict[str, float] = defaultdict(float)
-        for index, batch in enumerate(self.held_out):
-            if index % self.accelerator.num_processes != self.accelerator.process_index:
+        for start in range(0, len(self.held_out), self.accelerator.num_processes):
+            index = start + self.accelerator.process_index
+            # Sharded weights are put together in every pass, so all processes take part to the last batch.
+            batch = self.held_out[index if index < len(self.held_out) else start]
+            losses = self.learner(self._prepare_inputs({"batch": batch})["batch"])
+            if index >= len(self.held_out):
                 continue
-            prepared = self._prepare_inputs({"batch": batch})["batch"]
-            for name, loss in self.learner(prepared).items():
+            for name, loss in losses.items():
                 sums[f"{name}_total"] += float(loss.total)
                 sums[f"{name}_count"] += loss.count
                 sums[f"{name}_correct"] += loss.correct or 0
@@ -181,15 +185,38 @@ class RolePlayTrainer(Trainer):
         return dict(zip(names, total.tolist(), strict=True))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        self.learner.model.save_pretrained(Path(output_dir or self.args.output_dir))
+        self.save_adapter(Path(output_dir or self.args.output_dir))
+
+    def save_adapter(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+        """Save the adapter; of sharded weights every process must ask for it, and the first one writes."""
+        weights = whole_weights(self.learner.model.adapter_weights())
+        if self.args.should_save:
+            self.learner.model.save_pretrained(folder, dtype=dtype, weights=weights)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
-        self.learner.model.load_adapter_weights(read_adapter_weights(folder), where=folder)
+        weights = read_adapter_weights(folder)
+        own = self.learner.model.adapter_weights()
+        self.learner.model.load_adapter_weights(sharded_as(own, weights), where=folder)
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:
             self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def whole_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put together what FSDP has spread over processes, all of which must ask; other weights stay as they are."""
+    return {name: t.full_tensor() if isinstance(t, DTensor) else t for name, t in weights.items()}
+
+
+def sharded_as(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Spread whole weights over processes as FSDP has spread those of the same name."""
+    spread = dict(weights)
+    for name, tensor in own.items():
+        if isinstance(tensor, DTensor) and name in spread:
+            whole = spread[name].to(tensor.device, tensor.dtype)
+            spread[name] = distribute_tensor(whole, tensor.device_mesh, tensor.placements)
+    return spread
 
 
 def measures(sums: dict[str, float], *, choosing: Sequence[str]) -> dict[str, float]:
