@@ -1,4 +1,4 @@
-"""Pairs of replies and twins of spoken dialogues, from data sets to examples."""
+"""Pairs of replies, twins of spoken dialogues, captions and dictation: from data sets to examples."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import pytest
 
 from ruxi.characters import Character
 from ruxi.dialogues import CastMember, Dialogue, Part, Turn
+from ruxi.dialogues.importers import import_dataset, load_importer
+from ruxi.dialogues.splits import Splitter, split_dataset
 from ruxi.dialogues.store import DialogueSet
 from ruxi.dialogues.writer import DatasetWriter
 from ruxi.errors import DataError
 from ruxi.training.examples import ExampleBuilder
 from ruxi.training.pairs import PAIR_KINDS
 from ruxi.training.recipe import DataSource, SequenceSettings
+from tests.dialogues.sources import SOURCES
 from tests.scripted import small_prompts, small_tokenizer
 from tests.senses import png, wav
 
@@ -157,3 +160,27 @@ def test_a_listener_writes_down_what_is_said(folder):
     assert learnt(found) == "Where is the cat?"
     assert words(found).count("Where is the cat?") == 1, "it stands in the reply alone"
     assert [(m.kind, m.turn, m.says) for m in found.media] == [("audio", 0, ("Where is the cat?",))]
+
+
+def imported(name: str, tmp_path):
+    """A published set in its own form, imported; without a split all of it is for training."""
+    out = tmp_path / name
+    import_dataset(load_importer(name), SOURCES[name](tmp_path / "source"), out)
+    split_dataset(out, Splitter(ratios={"train": 1.0}))
+    return out
+
+
+def test_captions_as_imported_are_learnt_from_the_picture_alone(tmp_path):
+    (found,) = examples(imported("flickr8k", tmp_path), describe_media=0.0)
+    assert learnt(found) == "A dog."
+    assert "[picture]" in words(found)
+    assert words(found).count("dog") == 1
+    assert [(m.kind, m.turn, m.says) for m in found.media] == [("image", 0, ("A dog.", "Dogs."))]
+
+
+def test_read_speech_as_imported_is_learnt_from_the_sound_alone(tmp_path):
+    folder = imported("librispeech", tmp_path)
+    assert examples(folder) == [], "nobody answers in it"
+    (found,) = examples(folder, speakers="transcripts")
+    assert learnt(found) == "there's iron they say"
+    assert words(found).count("iron") == 1

@@ -14,6 +14,7 @@ from ruxi.features import load_extractor
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.adapter import ADAPTER_FILE, read_adapter_weights
 from ruxi.model.base import base_tokenizer, fastest_precision
+from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import (
     Contrastive,
     Distillation,
@@ -139,6 +140,7 @@ def load_teacher(name: str, student: RolePlayForCausalLM, precision: torch.dtype
                 where=f"teacher {name!r}",
                 remedy="Give both the same extractor.",
             )
+    speed_up(teacher.language_model)
     return teacher
 
 

@@ -223,24 +223,25 @@ class Recipe(_Section):
         for number, source in making:
             if source.speakers in ("none", "transcripts"):
                 faults.append(f"data.{number}.preferences need somebody's replies; set `speakers: characters` or `all`")
-            if "wrong_picture" in source.preferences and not self._has("image"):
-                faults.append(f"data.{number}.preferences: wrong_picture needs model.modalities.image")
+            if "wrong_picture" in source.preferences and not self._reads("image"):
+                faults.append(f"data.{number}.preferences: wrong_picture needs model.modalities.image and a fusion")
         return faults
 
     def _speech_faults(self) -> list[str]:
         faults = []
         if self.objectives.speech_kl:
-            if not self._has("speech"):
-                faults.append("objectives.speech_kl needs model.modalities.speech")
+            if not self._reads("speech"):
+                faults.append("objectives.speech_kl needs model.modalities.speech and a fusion")
             if all(source.describe_media == 1 for source in self.data):
                 faults.append("objectives.speech_kl needs dialogues without written transcripts; lower describe_media")
         for number, source in enumerate(self.data):
-            if source.speakers == "transcripts" and not self._has("speech"):
-                faults.append(f"data.{number}.speakers: transcripts need model.modalities.speech")
+            if source.speakers == "transcripts" and self.objectives.reply and not self._reads("speech"):
+                faults.append(f"data.{number}.speakers: transcripts need model.modalities.speech and a fusion")
         return faults
 
-    def _has(self, modality: str) -> bool:
-        return modality in self.model.modalities
+    def _reads(self, modality: str) -> bool:
+        """Whether the language model perceives a modality."""
+        return modality in self.model.modalities and self.model.fusion.get("kind") != "none"
 
 
 def load_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
