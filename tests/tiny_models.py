@@ -15,18 +15,19 @@ CHATML = (
 )
 
 
-def save_llama(folder: Path, *, talkative: bool = False) -> Path:
+def save_llama(folder: Path, *, talkative: bool = False, width: int = 32) -> Path:
     """Save a Llama of 4 layers that says random words.
 
     Args:
         folder: Where to.
         talkative: Never ends a reply by itself.
+        width: Of its hidden states; its four heads share it.
     """
     tokenizer = small_tokenizer()
     torch.manual_seed(5)
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
+        hidden_size=width,
         intermediate_size=64,
         num_hidden_layers=4,
         num_attention_heads=4,

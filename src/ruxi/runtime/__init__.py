@@ -13,6 +13,7 @@ from ruxi.runtime.protocol import (
     SeesMedia,
     with_media,
 )
+from ruxi.runtime.several import generate_several
 
 __all__ = [
     "Constraint",
@@ -24,6 +25,7 @@ __all__ = [
     "Perceptive",
     "Sampling",
     "SeesMedia",
+    "generate_several",
     "load",
     "with_media",
 ]
