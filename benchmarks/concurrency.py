@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     repetitions = min(3, options.repetitions) if options.quick else options.repetitions
     tokens = 16 if options.quick else 64
-    asking = Requests()
+    asking = Requests(options.clock)
 
     def requests(count: int, repetition: int) -> list[Request]:
         return [

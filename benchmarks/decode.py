@@ -1,6 +1,6 @@
 """How fast replies are spoken: tokens a second after the first, and ratios to llama.cpp in the same run.
 
-    python benchmarks/decode.py [--quick] [--only onnx,llama] [--reference "llama.cpp q4_0"] [--data DIR] [--json]
+    python benchmarks/decode.py [--quick] [--only onnx,llama] [--data DIR] [--json]
 
 All contenders speak greedily after the same text with the same weights and threads, in turns. "+ media" is Ruxi with
 a picture and three seconds of speech fused (untrained parts with open gates); llama.cpp can only read text. With
@@ -25,6 +25,7 @@ def main() -> None:
     parser = arguments(__doc__.splitlines()[0], repetitions=5)
     parser.add_argument("--reference", default="llama.cpp q4_0", help="what the others are compared with")
     parser.add_argument("--tokens", type=int, help="length of a reply; 96, or 32 with --quick")
+    parser.add_argument("--persona", type=int, default=128, help="length of the persona in tokens")
     parser.add_argument("--data", type=Path, help="data set for the quality")
     parser.add_argument("--items", type=int, default=12, help="items of the data set")
     options = parser.parse_args()
@@ -33,9 +34,9 @@ def main() -> None:
             return
     tokens = options.tokens or (32 if options.quick else 96)
     repetitions = min(3, options.repetitions) if options.quick else options.repetitions
-    requests = Requests()
-    plain = requests.ask(WORDS, tokens)
-    fused = requests.ask(WORDS, tokens, media=("image", "audio"))
+    requests = Requests(options.clock)
+    plain = requests.ask(WORDS, tokens, persona=options.persona)
+    fused = requests.ask(WORDS, tokens, persona=options.persona, media=("image", "audio"))
     found: dict[str, list[Spoken]] = {}
     memory: dict[str, float] = {}
     quality: dict[str, dict[str, float]] = {}

@@ -29,19 +29,20 @@ WORDS = ("Captain, where do we fly to next?", "What does the crew say about that
 class Stage(Ruxi):
     """An engine with a whole scene around it."""
 
-    def first_token(self, words: str, picture: bytes | None, marker: str) -> float:
-        """Seconds from a user's turn to the first word of the answer, in a chat whose persona was read before."""
+    def first_token(self, words: str, picture: bytes | None, clock: str) -> float:
+        """Seconds from a user's turn to the first token of the answer, in a chat whose persona was read before."""
         from ruxi.characters import Character
         from ruxi.features import FeatureCache
         from ruxi.runtime import Sampling
         from ruxi.scene import Scene
 
         with tempfile.TemporaryDirectory() as folder:
-            sampling = Sampling(max_tokens=2, top_k=1, logit_bias=self._never)
+            sampling = Sampling(max_tokens=1, top_k=1, logit_bias=self._never)
             scene = Scene(Character.load("mira"), self.engine, cache=FeatureCache(Path(folder)), sampling=sampling)
             scene.greet()
-            timings = scene.say(f"{marker} {words}", image=picture).timings
-            return timings.perceive + timings.first_token
+            began = rivals.now(clock)
+            scene.say(words, image=picture)
+            return rivals.now(clock) - began
 
 
 def build_stage(**options: Any) -> Stage:
@@ -59,12 +60,12 @@ def photograph(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def persona_table(workers: dict[str, Worker], repetitions: int) -> list[dict[str, Any]]:
-    requests = Requests()
+def persona_table(workers: dict[str, Worker], repetitions: int, clock: str) -> list[dict[str, Any]]:
+    requests = Requests(clock)
 
     def work(name: str, worker: Worker, repetition: int) -> tuple[float, float]:
         asked = [
-            requests.ask(words, 2, persona=PERSONA, marker=f"Story {name} {repetition}.", reuse=True)
+            requests.ask(words, 1, persona=PERSONA, marker=f"Story {name} {repetition}.", reuse=True)
             for words in WORDS[:2]
         ]
         new, cached = (worker.ask("speak", request).first for request in asked)
@@ -81,14 +82,12 @@ def persona_table(workers: dict[str, Worker], repetitions: int) -> list[dict[str
     ]
 
 
-def picture_table(workers: dict[str, Worker], repetitions: int) -> list[dict[str, Any]]:
+def picture_table(workers: dict[str, Worker], repetitions: int, clock: str) -> list[dict[str, Any]]:
     def work(name: str, worker: Worker, repetition: int) -> tuple[float, float]:
-        marker = f"({repetition})"
-        picture = photograph(repetition + 1)
-        return (
-            worker.ask("first_token", WORDS[2], None, marker),
-            worker.ask("first_token", WORDS[2], picture, marker),
-        )
+        # Each repetition has words of its own, or the second turn would find the first one read.
+        words = f"{WORDS[2]} ({repetition})"
+        alone = worker.ask("first_token", f"{words} Nothing?", None, clock)
+        return alone, worker.ask("first_token", words, photograph(repetition + 1), clock)
 
     return [
         {
@@ -101,8 +100,8 @@ def picture_table(workers: dict[str, Worker], repetitions: int) -> list[dict[str
     ]
 
 
-def pictures_table(workers: dict[str, Worker], repetitions: int, tokens: int) -> list[dict[str, Any]]:
-    requests = Requests()
+def pictures_table(workers: dict[str, Worker], repetitions: int, tokens: int, clock: str) -> list[dict[str, Any]]:
+    requests = Requests(clock)
     rows = []
     # In ascending order, so that the peak belongs to the count.
     for count in COUNTS:
@@ -149,13 +148,13 @@ def main() -> None:
         fusing = {name: worker for name, worker in ours.items() if name.endswith("cross_attention")}
         if "persona" in wanted:
             prefixless = {name: worker for name, worker in workers.items() if not name.endswith("prefix")}
-            show(persona_table(prefixless, repetitions), as_json=options.json)
+            show(persona_table(prefixless, repetitions, options.clock), as_json=options.json)
             print()
         if "picture" in wanted:
-            show(picture_table(fusing, repetitions), as_json=options.json)
+            show(picture_table(fusing, repetitions, options.clock), as_json=options.json)
             print()
         if "pictures" in wanted:
-            show(pictures_table(ours, repetitions, 16 if options.quick else 48), as_json=options.json)
+            show(pictures_table(ours, repetitions, 16 if options.quick else 48, options.clock), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The contenders: engines of Ruxi and what people would use otherwise, all asked the same way.
 
 Each reads the same tokens, speaks greedily without penalties, and never stops by itself. Peers are given their own best
-case: llama.cpp's numbers are those of its own clock, without its server's work for a request.
+case: llama.cpp's numbers are those of its own clock, without its server's work for a request. On a machine that does
+other work, one thread and the processor's clock (`--threads 1 --clock processor`) tell more than the clock on the wall.
 """
 
 from __future__ import annotations
@@ -43,43 +44,54 @@ class Request:
         tokens: How many it speaks.
         media: Features of the prompt's media; only Ruxi's engines see them.
         reuse: Whether what was read before may be used again, as in a chat; Ruxi reads what must be repeatable anew.
+        clock: `wall`, or `processor` for the seconds that processors worked for the contender, all threads together.
     """
 
     prompt: Prompt
     tokens: int
     media: Mapping[str, FeatureSequence] = field(default_factory=dict)
     reuse: bool = False
+    clock: str = "wall"
+
+    def now(self) -> float:
+        """Seconds on the request's clock."""
+        return now(self.clock)
+
+
+def now(clock: str) -> float:
+    """Seconds on a clock, see `Request`."""
+    return time.process_time() if clock == "processor" else time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """How fast it was.
+    """How fast it was, on the request's clock.
 
     Attributes:
         first: Seconds until the first token.
         rate: Tokens a second after it.
-        seconds: Until the last.
     """
 
     first: float
     rate: float
-    seconds: float
 
     @classmethod
     def from_stamps(cls, began: float, stamps: Sequence[float]) -> Spoken:
         """From when each token came."""
         rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
-        return cls(stamps[0] - began, rate, stamps[-1] - began)
+        return cls(stamps[0] - began, rate)
 
 
 class Requests:
     """Makes requests of a given length.
 
     Args:
+        clock: See `Request`.
         character: Who is played.
     """
 
-    def __init__(self, character: str = "mira") -> None:
+    def __init__(self, clock: str = "wall", character: str = "mira") -> None:
+        self._clock = clock
         tokenizer = Tokenizer.from_file(str(rival_files.language_model() / "tokenizer.json"))
         self._builder = PromptBuilder(tokenizer, ChatFormat.chatml(), context_length=4096)
         self._character = Character.load(character)
@@ -121,7 +133,7 @@ class Requests:
         turns.append(Turn(speaker="User", parts=[*parts, Part(kind="text", text=words)]))
         builder = self._builder.with_options(persona_tokens=persona)
         prompt = builder.build(character, Dialogue(id="benchmark", turns=turns))
-        return Request(replace(prompt, stop=()), tokens, shown, reuse)
+        return Request(replace(prompt, stop=()), tokens, shown, reuse, self._clock)
 
 
 def _shown(kind: str, shown: dict[str, FeatureSequence]) -> Part:
@@ -144,18 +156,18 @@ class Ruxi:
 
     def speak(self, request: Request) -> Spoken:
         """Answer one request."""
-        began = time.perf_counter()
+        began = request.now()
         return Spoken.from_stamps(began, self._stamps(request))
 
     def speak_together(self, requests: Sequence[Request]) -> float:
         """Answer requests at the same time; tokens a second of all of them, reading included."""
         threads = [threading.Thread(target=self._stamps, args=(request,)) for request in requests]
-        began = time.perf_counter()
+        began = requests[0].now()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sum(request.tokens for request in requests) / (time.perf_counter() - began)
+        return sum(request.tokens for request in requests) / (requests[0].now() - began)
 
     def quality(self, data: Path, items: int, folder: Path) -> dict[str, float]:
         """What it makes of the replies of a data set.
@@ -182,7 +194,7 @@ class Ruxi:
             repetition_penalty=1, no_repeat_ngram=0, max_tokens=request.tokens, logit_bias=self._never, **drawn
         )  # type: ignore[arg-type]  # they are numbers
         pieces = self.engine.generate(request.prompt, request.media, sampling)
-        return [time.perf_counter() for delta in pieces if delta.token_ids]
+        return [request.now() for delta in pieces if delta.token_ids]
 
 
 def build_ruxi(model: str, engine: str, threads: int, dtype: str = "auto") -> Ruxi:
@@ -214,8 +226,8 @@ class Transformers:
         import torch
 
         ids = torch.tensor([request.prompt.input_ids])
-        clock = _Clock()
-        began = time.perf_counter()
+        clock = _Clock(request)
+        began = request.now()
         self._model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0, streamer=clock,
             max_new_tokens=request.tokens, min_new_tokens=request.tokens,
@@ -226,11 +238,12 @@ class Transformers:
 class _Clock:
     """A streamer that looks at the clock; the first thing that it gets is the prompt."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._request = request
         self.stamps: list[float] = []
 
     def put(self, value: Any) -> None:
-        self.stamps.append(time.perf_counter())
+        self.stamps.append(self._request.now())
 
     def end(self) -> None:
         """Nothing to close."""
@@ -250,26 +263,32 @@ class LlamaCpp:
         self._server = xllamacpp.Server(parameters)
 
     def speak(self, request: Request) -> Spoken:
-        """Answer one request; the times are those that llama.cpp measured."""
+        """Answer one request; times on the wall are those that llama.cpp measured.
+
+        The processor's clock is read before and after: the rate counts the reading of what was not read before.
+        """
+        began = request.now()
         timings = self._complete(request)["timings"]
-        first, rest = timings["prompt_ms"] / 1000, timings["predicted_ms"] / 1000
-        return Spoken(first, timings["predicted_per_second"], first + rest)
+        worked = request.now() - began
+        if request.clock == "processor":
+            return Spoken(worked, request.tokens / worked)
+        return Spoken(timings["prompt_ms"] / 1000, timings["predicted_per_second"])
 
     def speak_together(self, requests: Sequence[Request]) -> float:
         """Answer requests at the same time; tokens a second of all of them, reading included."""
         threads = [threading.Thread(target=self._complete, args=(request,)) for request in requests]
-        began = time.perf_counter()
+        began = requests[0].now()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sum(request.tokens for request in requests) / (time.perf_counter() - began)
+        return sum(request.tokens for request in requests) / (requests[0].now() - began)
 
     def _complete(self, request: Request) -> dict[str, Any]:
         answer = self._server.handle_completions(
             {
                 "prompt": list(request.prompt.input_ids), "n_predict": request.tokens, "ignore_eos": True,
-                "temperature": 0, "samplers": ["temperature"], "cache_prompt": request.reuse,
+                "temperature": 0, "samplers": ["temperature"], "cache_prompt": True,
             }
         )  # fmt: skip
         found: dict[str, Any] = json.loads(answer) if isinstance(answer, str) else answer
@@ -293,13 +312,13 @@ class GenAi:
         length = len(request.prompt.input_ids) + request.tokens
         parameters = self._library.GeneratorParams(self._model)
         parameters.set_search_options(max_length=length, min_length=length, do_sample=False)
-        began = time.perf_counter()
+        began = request.now()
         generator = self._library.Generator(self._model, parameters)
         generator.append_tokens(list(request.prompt.input_ids))
         stamps = []
         while not generator.is_done():
             generator.generate_next_token()
-            stamps.append(time.perf_counter())
+            stamps.append(request.now())
         return Spoken.from_stamps(began, stamps)
 
 
@@ -309,6 +328,7 @@ def entries(work: Path, threads: int) -> dict[str, Entry]:
     peer = {"work": work, "threads": threads}
     return {
         "onnx int4": Entry(build_onnx, {**fused, "precision": "int4"}),
+        "onnx auto": Entry(build_onnx, {**fused, "precision": "auto"}),
         "onnx int8": Entry(build_onnx, {**fused, "precision": "int8"}),
         "onnx fp32": Entry(build_onnx, {**fused, "precision": "fp32"}),
         "torch bfloat16": Entry(build_torch, {**fused, "dtype": "bfloat16"}),
@@ -327,6 +347,7 @@ def arguments(description: str, *, repetitions: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--work", type=Path, default=weights.home() / "benchmarks", help="where files are kept")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="which seconds count")
     parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--prepare", action="store_true", help="only make the files that the contenders need")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter repetitions")

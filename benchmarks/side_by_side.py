@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -70,7 +71,7 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
-        self._process.join(5)
+        self._process.join(2)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -83,6 +84,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, build: Build, options: dict[str, Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the one who asks
     try:
         contender = build(**options)
     except Exception as error:  # whatever a contender's library raises is told, not hidden
@@ -139,8 +141,26 @@ def in_turns(
         workers: The contenders; one that fails is told and dropped.
         repetitions: How often each is asked.
         work: Gets name, worker and number of the repetition.
+
+    Returns:
+        The results by name, as many for each; fewer than asked for when the run was interrupted (Ctrl-C, SIGTERM).
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found: dict[str, list[Any]] = {name: [] for name in workers}
+    try:
+        _measure(found, workers, repetitions, work)
+    except KeyboardInterrupt:
+        print("stopped; this is what was measured", file=sys.stderr)
+    whole = min((len(results) for results in found.values()), default=0)
+    return {name: results[:whole] for name, results in found.items() if whole}
+
+
+def _measure(
+    found: dict[str, list[Any]],
+    workers: Mapping[str, Worker],
+    repetitions: int,
+    work: Callable[[str, Worker, int], Any],
+) -> None:
     for repetition in range(-1, repetitions):
         for name in list(found):
             began = time.perf_counter()
@@ -154,7 +174,6 @@ def in_turns(
             print(f"{turn} {name}: {time.perf_counter() - began:.1f} s", file=sys.stderr)
             if repetition >= 0:
                 found[name].append(result)
-    return found
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
