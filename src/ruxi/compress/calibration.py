@@ -33,25 +33,30 @@ _INPUTS = {
 
 
 def second_moments(model: RolePlayForCausalLM, tokenizer: Tokenizer) -> dict[str, Array]:
-    """Let a model read, and add up what each matrix of its decoder layers reads.
+    """Let a model read, and add up what each matrix of its decoder reads.
 
     Args:
         model: The model, in float32.
         tokenizer: Its tokenizer.
 
     Returns:
-        `[in, in]` by the matrix's name, as in `layers.3.down`; empty for a model whose moments would not fit in memory.
+        `[in, in]` by the matrix's name, as in `layers.3.down` or `head`; empty for a model whose moments would not fit
+        in memory.
     """
     config = model.language_model.config.get_text_config()
     layers = decoder_layers(model.language_model)
     if 4 * len(layers) * (3 * config.hidden_size**2 + config.intermediate_size**2) > _MOST_BYTES:
         return {}
     moments: dict[str, Tensor] = {}
-    handles = []
+    last: Any = model.language_model.get_decoder()
+    handles = [last.norm.register_forward_hook(lambda module, inputs, output: _add(moments, "head", output))]
     for index, layer in enumerate(layers):
         for name, (part, module) in _INPUTS.items():
             watched: nn.Module = getattr(getattr(layer, part), module)
-            handles.append(watched.register_forward_pre_hook(_adding(moments, f"layers.{index}.{name}")))
+            full = f"layers.{index}.{name}"
+            handles.append(
+                watched.register_forward_pre_hook(lambda module, inputs, full=full: _add(moments, full, inputs[0]))
+            )
     try:
         with torch.inference_mode():
             for ids in _passages(tokenizer):
@@ -62,12 +67,9 @@ def second_moments(model: RolePlayForCausalLM, tokenizer: Tokenizer) -> dict[str
     return {name: moment.cpu().numpy().astype(np.float64) for name, moment in moments.items()}
 
 
-def _adding(moments: dict[str, Tensor], name: str) -> Any:
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        states = inputs[0].flatten(0, -2).float()
-        moments[name] = moments.get(name, 0) + states.T @ states
-
-    return hook
+def _add(moments: dict[str, Tensor], name: str, states: Tensor) -> None:
+    flat = states.flatten(0, -2).float()
+    moments[name] = moments.get(name, 0) + flat.T @ flat
 
 
 def _passages(tokenizer: Tokenizer) -> list[list[int]]:

@@ -29,7 +29,7 @@ class Precisions:
         head: The language head.
         embeddings: The token embeddings; those that are tied to the head and stored alike are stored once.
         special: Other choices for single matrices, by their name (`layers.3.down`).
-        moments: Second moments of what the layers' matrices read, by their name, for calibrated rounding.
+        moments: Second moments of what the matrices read, by their name, for calibrated rounding.
     """
 
     layers: Quantization | None = None
@@ -95,7 +95,13 @@ def build_decoder(
         if progress is not None:
             progress("decoder", index + 1, model.layers)
     states, _ = writer.norm(hidden, added, model.norm, "norm")
-    logits = graph.linear(states, _head_name(model, precisions), model.head, precision=precisions.head)
+    logits = graph.linear(
+        states,
+        _head_name(model, precisions),
+        model.head,
+        precision=precisions.head,
+        moments=precisions.moments.get("head"),
+    )
     graph.output("logits", logits, FLOAT, ["batch", "kept", len(model.head)])
     graph.output("hidden_states", states, FLOAT, ["batch", "kept", model.width])
     for index in range(model.layers):

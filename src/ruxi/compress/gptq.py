@@ -60,7 +60,8 @@ def _inverse_factor(moments: Tensor) -> Tensor:
     damped = moments.double()
     damped.diagonal().add_(_DAMPING * damped.diagonal().mean() + 1e-12)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return torch.linalg.cholesky(inverse, upper=True).float()
+    factor: Tensor = torch.linalg.cholesky(inverse, upper=True)
+    return factor.float()
 
 
 def _searched(part: Tensor, importance: Tensor, levels: int) -> tuple[Tensor, Tensor]:

@@ -82,7 +82,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._initializers: dict[str, TensorProto] = {}
-        self._matrices: dict[str, QuantizedMatrix] = {}
+        self._tables: dict[str, QuantizedMatrix] = {}
         self._count = 0
 
     def input(self, name: str, kind: int, shape: Sequence[Dimension]) -> str:
@@ -160,7 +160,7 @@ class Graph:
         if precision is None:
             product: str = self.node("MatMul", x, self.constant(np.ascontiguousarray(weight.T), f"{name}.weight"))
             return self.node("Add", product, added) if added else product
-        matrix = self._quantized(name, weight, precision, moments)
+        matrix = self._root._tables.get(name) or quantize(weight, precision, moments)
         zero_points = "" if matrix.zero_points is None else self.constant(matrix.zero_points, f"{name}.zero_points")
         result: str = self.node(
             "ms:MatMulNBits",
@@ -183,14 +183,14 @@ class Graph:
 
         Args:
             ids: int64, any shape.
-            name: Name of the table; a matrix of `linear` of the same name and precision is shared.
+            name: Name of the table; a later matrix of that name is the same one.
             table: `[rows, width]`.
             precision: How the table is stored.
         """
         if precision is None:
             found: str = self.node("Gather", self.constant(table, f"{name}.table"), ids)
             return found
-        matrix = self._quantized(name, table, precision)
+        matrix = self._root._tables[name] = quantize(table, precision)
         flat = matrix.packed.reshape(len(table), -1)
         zero_points = []
         if matrix.zero_points is not None:
@@ -207,15 +207,6 @@ class Graph:
             quantize_axis=1,
         )
         return found
-
-    def _quantized(
-        self, name: str, weight: Array, precision: Quantization, moments: Array | None = None
-    ) -> QuantizedMatrix:
-        """A matrix in the form of `MatMulNBits`, worked out once a name."""
-        known = self._root._matrices
-        if name not in known:
-            known[name] = quantize(weight, precision, moments)
-        return known[name]
 
     def branch(self, name: str) -> Graph:
         """The body of a branch of `If`; it sees the values and weights of this graph."""

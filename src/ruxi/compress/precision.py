@@ -33,7 +33,7 @@ def precisions_of(precision: Precision, model: RolePlayForCausalLM, tokenizer: T
         return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT)
     moments = second_moments(model, tokenizer)
     if precision == "int4":
-        return Precisions(_FOUR, _EIGHT, _EIGHT, _EIGHT, moments=moments)
+        return Precisions(_FOUR, _EIGHT, _FOUR, _EIGHT, moments=moments)
     fours: dict[str, Quantization | None] = {
         f"layers.{index}.{part}": _FOUR
         for index in range(len(decoder_layers(model.language_model)))
