@@ -20,7 +20,7 @@ import yaml
 from ruxi import files
 from ruxi.dialogues.splits import fold_of
 from ruxi.errors import DataError, UsageError
-from ruxi.training import run
+from ruxi.training import processes, run
 from ruxi.training.building import build_model
 from ruxi.training.examples import Example
 from ruxi.training.media import Progress
@@ -160,8 +160,10 @@ def _by_source(pool: Prepared) -> list[list[Example]]:
 def _begin(recipe: Recipe, folder: Path, folds: int, resume: bool) -> list[Fold]:
     """Folds that are finished already."""
     path = folder / FOLDS_FILE
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+    there = path.is_file()
+    # Every process must have looked before the first one writes.
+    processes.join().wait_for_everyone()
+    if not there:
         _write(folder, recipe, folds, [])
         return []
     if not resume:
@@ -186,6 +188,9 @@ def _write(folder: Path, recipe: Recipe, folds: int, done: list[Fold]) -> CrossV
     deviation = {
         name: statistics.stdev(fold.metrics[name] for fold in done) if len(done) > 1 else 0.0 for name in names
     }
+    found = CrossValidation(folder, done, mean, deviation)
+    if not processes.join().is_main_process:
+        return found
     content = {
         "folds": folds,
         "mean": mean,
@@ -198,7 +203,7 @@ def _write(folder: Path, recipe: Recipe, folds: int, done: list[Fold]) -> CrossV
     if done:
         files.write_text(folder / "summary.md", _table(recipe, folds, done, mean, deviation))
         _draw(folder, recipe, done)
-    return CrossValidation(folder, done, mean, deviation)
+    return found
 
 
 def _table(

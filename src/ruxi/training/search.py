@@ -18,7 +18,7 @@ import yaml
 
 from ruxi import files
 from ruxi.errors import DataError, UsageError
-from ruxi.training import run
+from ruxi.training import processes, run
 from ruxi.training.building import build_model
 from ruxi.training.media import Progress
 from ruxi.training.recipe import Recipe, RecipeError, check_recipe, rises, set_field
@@ -87,9 +87,11 @@ def search(
         quiet: No progress bars.
 
     Raises:
-        UsageError: Optuna is missing, or the space does not fit the recipe.
+        UsageError: Optuna is missing, the space does not fit the recipe, or several processes were started.
         DataError: The folder holds another search, or no trial gave a number.
     """
+    if processes.join().num_processes > 1:
+        raise UsageError("runs in one process", where="--search", remedy="Start it without torchrun or accelerate.")
     optuna = _optuna()
     space = space or recipe.search or default_space(recipe)
     check_space(recipe, space)
