@@ -136,6 +136,7 @@ def test_adapter_round_trip(build, tmp_path, dtype):
     ids, picture = tokens(1, 9), media(("image", 0, 0))
     expected = model(input_ids=ids, turn_ids=TURNS[None], media=picture).logits
     assert torch.equal(again(input_ids=ids, turn_ids=TURNS[None], media=picture).logits, expected)
+    assert again.config.to_dict()["text_config"]["_name_or_path"] == again.config.base_model
     size = (tmp_path / "adapter" / "adapter.safetensors").stat().st_size
     assert size < 4 * sum(t.numel() for t in model.adapter_weights().values()) + 30_000
 

@@ -152,6 +152,9 @@ class RolePlayConfig(PreTrainedConfig):
         if isinstance(self.text_config, dict):
             stored = dict(self.text_config)
             self.text_config = AutoConfig.for_model(stored.pop("model_type"), **stored)
+        if isinstance(self.text_config, PreTrainedConfig):
+            # Where the base was found on one machine says nothing on another; `base_model` names it.
+            self.text_config.name_or_path = self.base_model
         super().__post_init__(**kwargs)
         resampler = self.resampler_settings
         if resampler.width % resampler.heads:
