@@ -251,6 +251,9 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             )
             text_positions = prefixed.text_positions
             position_ids = None if past_key_values is not None else packed_positions(segments, attention_mask)
+            if past_key_values is not None and (past := past_key_values.get_seq_length()):
+                # The mask of the base model is for everything that it attends to, also what it has read before.
+                attention_mask = torch.cat([attention_mask.new_ones(len(attention_mask), past), attention_mask], dim=1)
             streams = {}
         if segment_ids is not None:
             position_ids = packed_positions(segments, attention_mask) if position_ids is None else position_ids

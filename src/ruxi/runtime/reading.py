@@ -102,7 +102,7 @@ class Reader:
         hidden: list[Tensor] = []
         for start, end in zip(starts, [*starts[1:], len(prompt.input_ids)], strict=True):
             if start > 0 and self._model.guidance is not None:
-                self._guide(reading, hidden[-1], prompt, turn=prompt.turn_ids[start])
+                self._guide(reading, hidden[-1], prompt, placed, turn=prompt.turn_ids[start])
             at = max(start, begin)
             hidden.append(self._read(reading, prompt.input_ids[at:end], prompt.turn_ids[at:end], placed))
         reading.reusable = 0 if self._model.is_prefix else first_end if len(starts) > 1 else len(reading.tokens)
@@ -115,11 +115,13 @@ class Reader:
         reading.reusable += whole
         return hidden[-1]
 
-    def perceive(self, reading: Reading, hidden: Tensor) -> Perception:
+    def _perceive(self, reading: Reading, hidden: Tensor, placed: Sequence[Placed]) -> Perception:
         """Intent and emotion of the turn whose last token has this hidden state `[d]`."""
+        # Media that stand in the sequence are no streams for the text, but they are for the heads.
+        media = self._model.encode_media(self._inputs(placed)) if self._model.is_prefix else reading.streams
         turns = torch.tensor([reading.turns[-1:]], device=hidden.device)
         zero = torch.zeros(1, dtype=torch.long, device=hidden.device)
-        return self._model.perceive(hidden[None, None], zero, zero, turns, reading.streams)
+        return self._model.perceive(hidden[None, None], zero, zero, turns, media)
 
     def _section_starts(self, prompt: Prompt, guided_turns: Sequence[int]) -> list[int]:
         if self._model.guidance is None:
@@ -165,7 +167,7 @@ class Reader:
         hidden: Tensor = output["last_hidden_state"][0]
         return hidden
 
-    def _guide(self, reading: Reading, hidden: Tensor, prompt: Prompt, *, turn: int) -> None:
+    def _guide(self, reading: Reading, hidden: Tensor, prompt: Prompt, placed: Sequence[Placed], *, turn: int) -> None:
         """Make guidance for a turn out of what was read until now."""
         settings = self._model.config.guidance_settings
         assert settings is not None  # noqa: S101 - only called for models with guidance
@@ -173,7 +175,7 @@ class Reader:
         emotion = torch.zeros(1, len(settings.emotions), device=device, dtype=dtype)
         intent = torch.zeros(1, len(settings.intents), device=device, dtype=dtype)
         if reading.turns[-1] != PERSONA_TURN:
-            reading.perception = self.perceive(reading, hidden[-1])
+            reading.perception = self._perceive(reading, hidden[-1], placed)
             emotion = reading.perception.emotion_logits.float().softmax(dim=-1)
             intent = reading.perception.intent_logits.float().softmax(dim=-1)
         wanted = torch.zeros(1, len(settings.emotions), device=device, dtype=dtype)
