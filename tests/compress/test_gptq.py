@@ -41,3 +41,21 @@ def test_what_a_grid_can_hold_is_kept_exactly(tmp_path):
     for method in ("rtn", "k_quant"):
         found = _product(tmp_path, weight, inputs, Quantization(4, method))
         np.testing.assert_allclose(found.T, weight, atol=0.02)
+
+
+def test_moments_are_those_of_what_each_matrix_reads():
+    import torch
+
+    from ruxi.compress.calibration import second_moments
+    from tests.compress.conftest import tiny_engine
+
+    engine = tiny_engine()
+    widths = []
+    engine.model.language_model.get_decoder().norm.register_forward_hook(lambda m, i, states: widths.append(states[0]))
+    moments = second_moments(engine.model, engine.tokenizer)
+    assert len(moments) == 4 * 4 + 1
+    states = torch.cat(widths).double()
+    np.testing.assert_allclose(moments["head"], (states.T @ states).numpy(), rtol=1e-3, atol=1e-2)
+    assert moments["layers.3.down"].shape == (64, 64)
+    again = second_moments(engine.model, engine.tokenizer)
+    np.testing.assert_allclose(again["head"], moments["head"])
