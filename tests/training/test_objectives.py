@@ -158,6 +158,15 @@ def test_speech_comes_to_be_answered_as_its_transcript(build):  # noqa: F811
     assert after.total < 0.5 * before.total
 
 
+def test_the_teachers_pass_takes_no_gradient_away_in_bfloat16(build):  # noqa: F811
+    model = build(gate=0.3, lora={"rank": 4, "dropout": 0.0}).to(torch.bfloat16)
+    learner = Learner(model, [(SpeechKL(), 1.0)], precision=torch.bfloat16).train()
+    learner(collator([spoken(n, "a") for n in range(4)], model).collate([(0, 1, 2, 3)]))["speech_kl"].total.backward()
+    touched = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    for part in ("resamplers.speech.input.weight", "fusion.query.weight", "fusion.blocks.3.mix.weight"):
+        assert part in touched
+
+
 def test_speech_that_is_hidden_or_written_teaches_nothing_by_kl(build):  # noqa: F811
     model = build(gate=0.6)
     learner = Learner(model, [(SpeechKL(), 1.0)])
