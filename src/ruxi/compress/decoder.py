@@ -7,16 +7,16 @@ the language head on the wanted positions alone. Its inputs and outputs are told
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ruxi.compress.fusion import DecoderFusion
 from ruxi.compress.graph import BOOL, FLOAT, INT32, INT64, Array, Graph
 from ruxi.compress.language_model import DecoderLayer, LanguageModel
 from ruxi.compress.quantize import Quantization
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being written, how many steps of it are done, and how many there are."""
+if TYPE_CHECKING:
+    from ruxi.compress.export import Progress
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ruxi import files
 from ruxi.errors import UsageError
 from ruxi.runtime.onnx import bundle as contract
-from ruxi.runtime.onnx.bundle import Bundle, BundleConfig, is_bundle
+from ruxi.runtime.onnx.bundle import Bundle, BundleConfig, Precision, is_bundle
 
 if TYPE_CHECKING:
     from ruxi.compress.decoder import Precisions
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ruxi.compress.language_model import LanguageModel
     from ruxi.runtime.torch_engine import TorchEngine
 
-Precision = Literal["fp32", "int8", "int4", "auto"]
 Progress = Callable[[str, int, int], None]
 """Told what is being written, how many steps of it are done, and how many there are."""
 

@@ -8,11 +8,11 @@ from ruxi.compress.calibration import second_moments
 from ruxi.compress.decoder import Precisions
 from ruxi.compress.quantize import Quantization
 from ruxi.model.base import decoder_layers
+from ruxi.runtime.onnx.bundle import Precision
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from ruxi.compress.export import Precision
     from ruxi.model import RolePlayForCausalLM
 
 _EIGHT = Quantization(8, "rtn_symmetric")

@@ -97,6 +97,8 @@ GUIDANCE = "guidance.onnx"
 IMAGE = "image.onnx"
 CARD = "README.md"
 
+Precision = Literal["fp32", "int8", "int4", "auto"]
+
 MODEL_TYPE: Final = "ruxi-onnx"
 """`model_type` in config.json, which tells a bundle from other model folders."""
 
@@ -205,7 +207,7 @@ class BundleConfig(BaseModel):
     name: str
     base_model: str
     base_digest: str | None = None
-    precision: Literal["fp32", "int8", "int4", "auto"]
+    precision: Precision
     bits: dict[str, int] = Field(default_factory=dict)
     shape: Shape
     fusion: FusionShape
