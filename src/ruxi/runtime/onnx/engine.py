@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any, Self
@@ -75,13 +75,15 @@ class OnnxEngine:
         self.name = name
         self._bundle = bundle
         self.context_length = min(context_length or _LONGEST_CONTEXT, config.shape.positions)
-        self._tokenizer = Tokenizer.from_file(str(bundle.path(contract.TOKENIZER)))
-        self.prompts = PromptBuilder(self._tokenizer, config.chat_format, context_length=self.context_length)
         self._end_ids = frozenset(config.end_ids)
-        self._constraints = Constraints(self._tokenizer, self._end_ids)
         self._graphs = Graphs(bundle, threads)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            session = beside.submit(self._graphs.session, contract.DECODER)
+            self._tokenizer = Tokenizer.from_file(str(bundle.path(contract.TOKENIZER)))
+            self.prompts = PromptBuilder(self._tokenizer, config.chat_format, context_length=self.context_length)
+        self._constraints = Constraints(self._tokenizer, self._end_ids)
         self._memory = Memory(config.shape, slots, self.context_length)
-        decoder = Decoder(bundle, self._memory, self._graphs.session(contract.DECODER))
+        decoder = Decoder(bundle, self._memory, session.result())
         self._scheduler = Scheduler(decoder, self._memory, queue=queue, name=name)
         # The thread knows the scheduler alone, so that an engine nobody holds any more can end it.
         self._close = weakref.finalize(self, self._scheduler.close)
