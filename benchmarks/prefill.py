@@ -127,8 +127,8 @@ def entries(work: Path, threads: int) -> dict[str, Entry]:
     for kind in ("cross_attention", "prefix"):
         for precision in ("int4", "fp32"):
             options = {"work": work, "kind": kind, "threads": threads, "precision": precision}
-            found[f"onnx {precision}, {kind}"] = Entry(build_stage, options)
-        found[f"torch bfloat16, {kind}"] = Entry(
+            found[f"onnx {precision} {kind}"] = Entry(build_stage, options)
+        found[f"torch bfloat16 {kind}"] = Entry(
             build_stage, {"work": work, "kind": kind, "threads": threads, "dtype": "bfloat16"}
         )
     found["llama.cpp q4_0"] = Entry(rivals.LlamaCpp, {"work": work, "kind": "q4_0", "threads": threads})

@@ -52,6 +52,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=(other, entry.build, dict(entry.options)), daemon=True)
         self._process.start()
         other.close()
+        self._owes = True
         problem = self._receive()
         if problem is not None:
             raise Missing(problem)
@@ -62,7 +63,13 @@ class Worker:
         Raises:
             Missing: It failed; the message says why.
         """
-        self._pipe.send((method, arguments))
+        if self._owes:  # whoever asked before was interrupted
+            self._receive()
+        try:
+            self._pipe.send((method, arguments))
+        except OSError:
+            raise Missing("its process ended") from None
+        self._owes = True
         result, problem = self._receive()
         if problem is not None:
             raise Missing(problem)
@@ -78,13 +85,17 @@ class Worker:
 
     def _receive(self) -> Any:
         try:
-            return self._pipe.recv()
-        except EOFError:
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
             raise Missing("its process ended") from None
+        self._owes = False
+        return answer
 
 
 def _serve(pipe: Connection, build: Build, options: dict[str, Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the one who asks
+    # Both are for the one who asks; the end of the pipe is the end of this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         contender = build(**options)
     except Exception as error:  # whatever a contender's library raises is told, not hidden
@@ -94,7 +105,7 @@ def _serve(pipe: Connection, build: Build, options: dict[str, Any]) -> None:
     while True:
         try:
             method, arguments = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         try:
             # Kibibytes on Linux.
