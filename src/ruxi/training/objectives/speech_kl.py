@@ -30,8 +30,6 @@ class SpeechKL:
         heard = run.batch.heard
         if heard is None:
             return None
-        # The learning pass comes first: autocast keeps the weights that it has cast, and those of a pass without
-        # gradients would carry none in the next one.
         states = run.hidden[heard.here[:, 0], heard.here[:, 1]]
         with torch.no_grad(), without_dropout(run.model):
             read = Pass(run.model, heard.batch).hidden[heard.there[:, 0], heard.there[:, 1]]
