@@ -58,10 +58,11 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("error", message="Target and region quantiles select the same", category=UserWarning)
             try:
                 found[label] = optuna.importance.get_param_importances(study, evaluator=evaluator())
-            except (ValueError, RuntimeError):
-                # Too few trials, or all of them ended alike.
+            except (ValueError, RuntimeError, UserWarning):
+                # Too few trials to tell the best from the rest, or all of them ended alike.
                 continue
     return found
 
