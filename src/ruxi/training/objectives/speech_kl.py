@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from ruxi.training.objectives.base import Loss, Pass
 from ruxi.training.objectives.divergence import divergences
@@ -29,6 +30,10 @@ class SpeechKL:
         """Sum over the tokens of the replies."""
         heard = run.batch.heard
         if heard is None:
+            if any(isinstance(module, FSDPModule) for module in run.model.modules()):
+                # Sharded weights are gathered by all processes together, by those without speech as well.
+                with torch.no_grad():
+                    _ = Pass(run.model, run.batch).hidden
             return None
         states = run.hidden[heard.here[:, 0], heard.here[:, 1]]
         with torch.no_grad(), without_dropout(run.model):
