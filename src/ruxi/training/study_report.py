@@ -58,7 +58,7 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            warnings.filterwarnings("error", message="Target and region quantiles select the same", category=UserWarning)
+            warnings.filterwarnings("error", message="Target and region quantiles", category=UserWarning)
             try:
                 found[label] = optuna.importance.get_param_importances(study, evaluator=evaluator())
             except (ValueError, RuntimeError, UserWarning):
