@@ -89,12 +89,14 @@ def build_decoder(
         if fusion is not None and index in fusion.layers:
             normed, hidden = fusion.block(graph, index, hidden, added, layer.attention_norm, model.epsilon)
         else:
-            normed, hidden = writer.norm(hidden, added, layer.attention_norm, f"layers.{index}.attention_norm")
+            normed, hidden = graph.residual_norm(
+                hidden, added, layer.attention_norm, f"layers.{index}.attention_norm", model.epsilon
+            )
         last = index == model.layers - 1
         hidden, added = writer.layer(layer, index, normed, hidden, keep=keep if last else None)
         if progress is not None:
             progress("decoder", index + 1, model.layers)
-    states, _ = writer.norm(hidden, added, model.norm, "norm")
+    states, _ = graph.residual_norm(hidden, added, model.norm, "norm", model.epsilon)
     logits = graph.linear(
         states,
         _head_name(model, precisions),
@@ -136,10 +138,6 @@ class _LayerWriter:
         self._cosines = graph.constant(cosines, "rotary.cosines")
         self._sines = graph.constant(sines, "rotary.sines")
 
-    def norm(self, hidden: str, added: str | None, gains: Array, name: str) -> tuple[str, str]:
-        """The norm of a residual sum, and the sum."""
-        return residual_norm(self._graph, hidden, added, gains, name, self._model.epsilon)
-
     def layer(self, layer: DecoderLayer, index: int, normed: str, hidden: str, keep: str | None) -> tuple[str, str]:
         """The hidden states after the attention, and what the feed-forward adds to them."""
         name = f"layers.{index}"
@@ -148,7 +146,9 @@ class _LayerWriter:
             attended = self._graph.node("GatherND", attended, keep, batch_dims=1)
             hidden = self._graph.node("GatherND", hidden, keep, batch_dims=1)
         attended = self._linear(attended, f"{name}.attended", layer.attended.weight, layer.attended.bias)
-        normed, hidden = self.norm(hidden, attended, layer.feed_norm, f"{name}.feed_norm")
+        normed, hidden = self._graph.residual_norm(
+            hidden, attended, layer.feed_norm, f"{name}.feed_norm", self._model.epsilon
+        )
         both = self._linear(normed, f"{name}.gate_up", layer.gate_up.weight, layer.gate_up.bias)
         gate, up = self._graph.node("Split", both, axis=-1, num_outputs=2, outputs=2)
         active = self._graph.node("ms:QuickGelu", gate, alpha=1.0)  # with alpha 1 it is SiLU
@@ -188,24 +188,10 @@ class _LayerWriter:
     def _head_norm(self, states: str, gains: Array, name: str) -> str:
         graph, model = self._graph, self._model
         heads = graph.node("Reshape", states, graph.integers(0, 0, -1, model.head_width))
-        normed, _ = residual_norm(graph, heads, None, gains, name, model.epsilon)
+        normed, _ = graph.residual_norm(heads, None, gains, name, model.epsilon)
         flat: str = graph.node("Reshape", normed, graph.integers(0, 0, -1))
         return flat
 
     def _linear(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
         precisions = self._precisions
         return self._graph.linear(x, name, weight, bias, precisions.of(name), precisions.moments.get(name))
-
-
-def residual_norm(
-    graph: Graph, hidden: str, added: str | None, gains: Array, name: str, epsilon: float
-) -> tuple[str, str]:
-    """RMSNorm of `hidden + added`, and that sum."""
-    weight = graph.constant(gains, f"{name}.weight")
-    if added is None:
-        normed = graph.node("SimplifiedLayerNormalization", hidden, weight, axis=-1, epsilon=epsilon, stash_type=1)
-        return normed, hidden
-    normed, _, _, total = graph.node(
-        "ms:SkipSimplifiedLayerNormalization", hidden, added, weight, outputs=4, epsilon=epsilon
-    )
-    return normed, total

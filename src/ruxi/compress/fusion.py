@@ -123,11 +123,9 @@ class DecoderFusion:
         Returns:
             What the layer's attention reads, and the residual stream with everything added.
         """
-        from ruxi.compress.decoder import residual_norm
-
         block, name = self._blocks[layer], f"fusion.{layer}"
         yes, no = graph.branch(f"fuse_{layer}"), graph.branch(f"skip_{layer}")
-        normed, total = residual_norm(yes, hidden, added, block.norm, f"{name}.norm", TORCH_EPSILON)
+        normed, total = yes.residual_norm(hidden, added, block.norm, f"{name}.norm", TORCH_EPSILON)
         mixed = attend(
             yes,
             total,
@@ -141,8 +139,8 @@ class DecoderFusion:
             name=name,
             precision=self._precision,
         )
-        outcomes = [residual_norm(yes, total, mixed, gains, f"layers.{layer}.attention_norm", epsilon)]
-        outcomes.append(residual_norm(no, hidden, added, gains, f"layers.{layer}.attention_norm", epsilon))
+        outcomes = [yes.residual_norm(total, mixed, gains, f"layers.{layer}.attention_norm", epsilon)]
+        outcomes.append(no.residual_norm(hidden, added, gains, f"layers.{layer}.attention_norm", epsilon))
         for branch, (after, sum_) in zip((yes, no), outcomes, strict=True):
             branch.output(f"{branch.name}_normed", after, FLOAT, ["b", "s", self._width])
             branch.output(f"{branch.name}_hidden", sum_, FLOAT, ["b", "s", self._width])

@@ -211,6 +211,17 @@ class Graph:
             found = self.node("Slice", found, self.integers(0), self.integers(width), self.integers(-1))
         return found
 
+    def residual_norm(self, hidden: str, added: str | None, gains: Array, name: str, epsilon: float) -> tuple[str, str]:
+        """RMSNorm of `hidden + added` with these gains, and that sum."""
+        weight = self.constant(gains, f"{name}.weight")
+        if added is None:
+            normed = self.node("SimplifiedLayerNormalization", hidden, weight, axis=-1, epsilon=epsilon, stash_type=1)
+            return normed, hidden
+        normed, _, _, total = self.node(
+            "ms:SkipSimplifiedLayerNormalization", hidden, added, weight, outputs=4, epsilon=epsilon
+        )
+        return normed, total
+
     def branch(self, name: str) -> Graph:
         """The body of a branch of `If`; it sees the values and weights of this graph."""
         return Graph(name, parent=self)

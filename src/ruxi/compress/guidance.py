@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ruxi.compress.decoder import Precisions, embed, residual_norm
+from ruxi.compress.decoder import Precisions, embed
 from ruxi.compress.fusion import TORCH_EPSILON, Block, Reading, attend, read_visibility
 from ruxi.compress.graph import BOOL, FLOAT, INT64, Graph, weights_of
 from ruxi.compress.language_model import LanguageModel
@@ -92,7 +92,7 @@ def _fused(graph: Graph, model: RolePlayForCausalLM, width: int) -> str:
     own = graph.node("Expand", graph.number(1.0), graph.node("Concat", replies, graph.integers(1, width), axis=0))
     reading = Reading(bias, graph.node("Concat", own, wide, axis=-1))
     hidden = graph.node("Unsqueeze", "hidden_states", graph.integers(1))
-    normed, _ = residual_norm(graph, hidden, None, block.norm, "fused_norm", TORCH_EPSILON)
+    normed, _ = graph.residual_norm(hidden, None, block.norm, "fused_norm", TORCH_EPSILON)
     fused = attend(
         graph,
         hidden,
