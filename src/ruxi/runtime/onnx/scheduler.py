@@ -36,6 +36,7 @@ class Job:
         slot: Where it runs.
         reads: The coroutine.
         next: What it waits to be read.
+        has_read: Whether the part of its prompt that others can take over was read.
     """
 
     layout: Layout
@@ -46,6 +47,12 @@ class Job:
     slot: Slot | None = field(default=None, init=False)
     reads: Reads | None = field(default=None, init=False)
     next: Read | None = field(default=None, init=False)
+    has_read: bool = field(default=False, init=False)
+
+    @property
+    def lasting(self) -> int:
+        """How many positions of its prompt others can take over."""
+        return self.layout.starts[1] if self.layout.guided else len(self.layout.ids)
 
 
 class Scheduler:
@@ -188,10 +195,9 @@ class Scheduler:
     @staticmethod
     def _soon(other: Job, job: Job) -> int:
         """How much of a job's prompt another one is about to have read."""
-        slot, layout = other.slot, other.layout
-        end = layout.starts[1] if layout.guided else len(layout.ids)
-        if slot is None or slot.length >= end:
+        if other.has_read:
             return 0
+        layout, end = other.layout, other.lasting
         common = common_beginning(layout.ids[:end], layout.turns[:end], layout.media, job.layout)
         return common if not job.repeatable else common // BLOCK * BLOCK
 
@@ -242,6 +248,8 @@ class Scheduler:
     def _advance(self, job: Job, result: Result | None) -> None:
         """Let a job go on with what was read for it."""
         assert job.reads is not None  # noqa: S101 - it was begun
+        assert job.slot is not None  # noqa: S101 - it was begun
+        job.has_read = job.has_read or job.slot.length >= job.lasting
         try:
             job.next = next(job.reads) if result is None else job.reads.send(result)
         except StopIteration:
