@@ -1,7 +1,7 @@
 """Training speed and memory beside TRL's `SFTTrainer`, on the same model, dialogues, targets, LoRA and machine.
 
     pip install trl==1.16.0
-    python benchmarks/training_speed.py DATA [--steps 6] [--threads 2] [--only ruxi] [--profile] [--tokens FILE]
+    python benchmarks/training_speed.py DATA [--steps 3] [--threads 2] [--only ruxi] [--profile] [--tokens FILE]
 
 DATA is the folder that `ruxi data import mmrole` made. The dialogues are tokenised once; both trainers pack the same
 sequences into rows of 1024 tokens and learn the same targets, in bfloat16 with float32 LoRA of rank 8 on every linear
@@ -269,9 +269,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=6, help=f"optimiser steps, {WARM_UP} of them to warm up")
+    parser.add_argument("--steps", type=int, default=3, help=f"optimiser steps, {WARM_UP} of them to warm up")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dialogues", type=int, default=200)
+    parser.add_argument("--dialogues", type=int, default=60)
     parser.add_argument("--only", help="some of " + ", ".join(RUNS) + ", separated by commas")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--json", action="store_true")
