@@ -135,6 +135,7 @@ def main() -> None:
     for _ in range(repetitions):
         for name, command in started.items():
             found[name].append(seconds_to_first_word(command, options.clock))
+            print(f"{name}: {found[name][-1]:.2f} s", file=sys.stderr)
     rows = [{"contender": name, "seconds (min / median / max)": spread(values)} for name, values in found.items()]
     show(rows, as_json=options.json)
 

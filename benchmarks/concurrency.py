@@ -2,7 +2,7 @@
 
     python benchmarks/concurrency.py [--quick] [--only onnx,llama] [--json]
 
-Each chat has a turn of its own with the same character and a reply of the same length; reading counts.
+Each chat has a turn of its own with the same character (128 tokens) and a reply of the same length; reading counts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def main() -> None:
 
     def requests(count: int, repetition: int) -> list[Request]:
         return [
-            asking.ask(f"This is chat {number} of round {repetition}. Tell me a story!", tokens, reuse=True)
+            asking.ask(
+                f"This is chat {number} of round {repetition}. Tell me a story!", tokens, persona=128, reuse=True
+            )
             for number in range(count)
         ]
 

@@ -59,8 +59,8 @@ def main() -> None:
                     try:
                         with tempfile.TemporaryDirectory() as folder:
                             quality[name] = workers[name].ask("quality", options.data, options.items, Path(folder))
-                    except Missing as missing:
-                        print(f"no quality of {name}: {missing}", file=sys.stderr)
+                    except (Missing, KeyboardInterrupt) as reason:
+                        print(f"no quality of {name}: {reason or 'stopped'}", file=sys.stderr)
     rates = {name: [one.rate for one in spoken] for name, spoken in found.items()}
     compared = ratios(rates, options.reference)
     rows = [
