@@ -6,7 +6,7 @@ tokens of the kind that it will meet. A matrix's moments are the sum of x x^T ov
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from ruxi.characters import Character, builtin_names
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.base import decoder_layers
+
+if TYPE_CHECKING:
+    from ruxi.compress.export import Progress
 
 Array = npt.NDArray[Any]
 
@@ -32,12 +35,15 @@ _INPUTS = {
 """The module whose input is that of each matrix."""
 
 
-def second_moments(model: RolePlayForCausalLM, tokenizer: Tokenizer) -> dict[str, Array]:
+def second_moments(
+    model: RolePlayForCausalLM, tokenizer: Tokenizer, progress: Progress | None = None
+) -> dict[str, Array]:
     """Let a model read, and add up what each matrix of its decoder reads.
 
     Args:
         model: The model, in float32.
         tokenizer: Its tokenizer.
+        progress: Told after each passage.
 
     Returns:
         `[in, in]` by the matrix's name, as in `layers.3.down` or `head`; empty for a model whose moments would not fit
@@ -59,8 +65,11 @@ def second_moments(model: RolePlayForCausalLM, tokenizer: Tokenizer) -> dict[str
             )
     try:
         with torch.inference_mode():
-            for ids in _passages(tokenizer):
+            passages = _passages(tokenizer)
+            for index, ids in enumerate(passages):
                 model.decode(torch.tensor([ids], device=next(model.parameters()).device))
+                if progress is not None:
+                    progress("calibration", index + 1, len(passages))
     finally:
         for handle in handles:
             handle.remove()

@@ -113,7 +113,7 @@ def _write(engine: TorchEngine, folder: Path, precision: Precision, progress: Pr
 
     model, prefix = engine.model, engine.model.is_prefix
     language_model = LanguageModel(model)
-    precisions = precisions_of(precision, model, engine.tokenizer)
+    precisions = precisions_of(precision, model, engine.tokenizer, progress)
     with files.writing(folder / contract.DECODER_DATA) as data:
         weights = WeightFile(data, contract.DECODER_DATA)
         decoder = Graph("decoder", weights)

@@ -13,25 +13,29 @@ from ruxi.runtime.onnx.bundle import Precision
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from ruxi.compress.export import Progress
     from ruxi.model import RolePlayForCausalLM
 
 _EIGHT = Quantization(8, "rtn_symmetric")
 _FOUR = Quantization(4, "gptq")
 
 
-def precisions_of(precision: Precision, model: RolePlayForCausalLM, tokenizer: Tokenizer) -> Precisions:
+def precisions_of(
+    precision: Precision, model: RolePlayForCausalLM, tokenizer: Tokenizer, progress: Progress | None = None
+) -> Precisions:
     """The choice for each precision that `ruxi compress` knows.
 
     Args:
         precision: Its name.
         model: The model.
         tokenizer: Its tokenizer.
+        progress: Told while the model reads for calibrated rounding.
     """
     if precision == "fp32":
         return Precisions()
     if precision == "int8":
         return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT)
-    moments = second_moments(model, tokenizer)
+    moments = second_moments(model, tokenizer, progress)
     if precision == "int4":
         return Precisions(_FOUR, _EIGHT, _FOUR, _EIGHT, moments=moments)
     fours: dict[str, Quantization | None] = {
