@@ -27,7 +27,7 @@ from ruxi.runtime.onnx import bundle as contract
 from ruxi.runtime.onnx.bundle import Bundle
 from ruxi.runtime.onnx.decoder import Decoder
 from ruxi.runtime.onnx.graphs import Encoded, Graphs
-from ruxi.runtime.onnx.layout import Layout, lay_out, uses_media
+from ruxi.runtime.onnx.layout import Layout, lay_out
 from ruxi.runtime.onnx.memory import Memory, Slot
 from ruxi.runtime.onnx.reading import Reading, Reads
 from ruxi.runtime.onnx.replies import Spoken, SpokenReply, speak
@@ -97,11 +97,6 @@ class OnnxEngine:
     def close(self) -> None:
         """End all replies and the engine's thread."""
         self._close()
-
-    @property
-    def uses_media(self) -> bool:
-        """Whether features of media can change a reply, or what is perceived."""
-        return uses_media(self._bundle)
 
     def extractor_names(self) -> Mapping[str, str]:
         """Extractor for each kind of medium, see `Engine`; the bundle's own image encoder where it has one."""

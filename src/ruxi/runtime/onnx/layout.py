@@ -93,7 +93,8 @@ def lay_out(
         reread_from: Index of the first token that has to be read anew; None for the last one.
     """
     config = bundle.config
-    slots = [slot for slot in prompt.slots if slot.media in media and uses_media(bundle)]
+    used = config.fusion.kind != "none" or config.guidance is not None
+    slots = [slot for slot in prompt.slots if used and slot.media in media]
     known = [slot for slot in slots if STREAM_OF_KIND[slot.kind] in config.modalities]
     places = [Place(STREAM_OF_KIND[slot.kind], slot.media, slot.turn) for slot in known]
     ids, turns = np.array(prompt.input_ids, np.int64), np.array(prompt.turn_ids, np.int64)
@@ -121,11 +122,6 @@ def lay_out(
         latest = min(latest, int(text[reread_from]))
     key = () if bundle.is_prefix else tuple((slot.turn, slot.kind, slot.media) for slot in slots)
     return Layout(ids, turns, tuple(starts.tolist()), text, key, tuple(places), max(latest, 0), persona, prompt.emotion)
-
-
-def uses_media(bundle: Bundle) -> bool:
-    """Whether features of media can change a reply, or what is perceived."""
-    return bundle.config.fusion.kind != "none" or bundle.config.guidance is not None
 
 
 def common_beginning(ids: Integers, turns: Integers, media: MediaKey, layout: Layout) -> int:

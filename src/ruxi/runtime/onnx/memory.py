@@ -92,11 +92,6 @@ class Memory:
         ids, turns = np.zeros((2, count, capacity), np.int64)
         self.slots = [Slot(place, ids[place], turns[place]) for place in range(count)]
 
-    @property
-    def bytes(self) -> int:
-        """What the memory takes when every slot is full."""
-        return sum(array.nbytes for array in (*self.keys, *self.values))
-
     def copy(self, source: Slot, target: Slot, length: int, block: int) -> None:
         """Let a slot begin with the first positions of another one; what it held is lost."""
         for array in (*self.keys, *self.values):
