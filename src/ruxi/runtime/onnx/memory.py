@@ -7,10 +7,13 @@ places. Memory that was never written to costs nothing: the system gives it page
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ruxi.runtime.onnx.bundle import Shape
 from ruxi.runtime.onnx.layout import Integers, Layout, MediaKey, common_beginning
@@ -87,8 +90,8 @@ class Memory:
 
     def __init__(self, shape: Shape, count: int, capacity: int) -> None:
         size = (count, shape.kv_heads, capacity, shape.head_width)
-        self.keys = [np.empty(size, np.float32) for _ in range(shape.layers)]
-        self.values = [np.empty(size, np.float32) for _ in range(shape.layers)]
+        self.keys = [_by_pages(size) for _ in range(shape.layers)]
+        self.values = [_by_pages(size) for _ in range(shape.layers)]
         ids, turns = np.zeros((2, count, capacity), np.int64)
         self.slots = [Slot(place, ids[place], turns[place]) for place in range(count)]
 
@@ -122,3 +125,11 @@ class Memory:
             array[one.place, :, : other.length] = array[other.place, :, : other.length]
             array[other.place, :, : one.length] = kept
         one.place, other.place = other.place, one.place
+
+
+def _by_pages(size: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Zeros whose memory is taken by small pages: NumPy asks for huge ones, a touch of which clears 2 MiB."""
+    memory = mmap.mmap(-1, math.prod(size) * np.dtype(np.float32).itemsize)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(size)
