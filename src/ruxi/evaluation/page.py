@@ -110,7 +110,8 @@ def _reward(folder: Path) -> str:
     keys = ("answers", "answers, length held fixed", "correlation with length")
     relative = "length over the true reply's"
     rows = [["length alone", as_number(report["length"]["answers"]), as_number(0.0), as_number(1.0)]]
-    rows.append([relative, as_number(report[relative]["answers"]), "–", "–"])
+    if relative in report:
+        rows.append([relative, as_number(report[relative]["answers"]), "–", "–"])
     rows += [[name, *(as_number(report[name][key]) for key in keys)] for name in names]
     head = ["on", "rank correlation with the scores", "with length held fixed", "rank correlation with length"]
     verdict = "It beats length on all three." if report["beats length"] else "**It fails: length alone does as well.**"
