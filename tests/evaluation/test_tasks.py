@@ -175,7 +175,7 @@ def test_the_worked_example_counts_likely_answers_and_spoken_ones(tmp_path: Path
     # Neither the label nor the caption nor the name of the file gives the answer away.
     assert not any(kind in text for text in asked for kind in COLOUR_OF)
     assert value(blind, "accuracy") == pytest.approx(1 / 4)
-    assert [metric.name for metric in blind.metrics] == ["accuracy", "macro F1"]
+    assert [metric.name for metric in blind.metrics] == ["accuracy by plain likelihood", "accuracy", "macro F1"]
 
 
 class SharedSpace(ScoringEngine):

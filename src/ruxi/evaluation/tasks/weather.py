@@ -1,8 +1,9 @@
 """The worked example: a picture of the weather, the history, and the question how the weather is.
 
-Asked three times: which of four answers is the likeliest (calibrated, see `ruxi.evaluation.asking`: minus what each is
-worth without the picture), which of them lies nearest to the picture in the space that a model gives both, where it has
-one, and which kind of weather the reply names that the model makes up.
+Asked three ways: which of four answers is the likeliest (calibrated, see `ruxi.evaluation.asking`: minus what each is
+worth without the picture; and plainly, because a model that was trained on such answers believes in one of them without
+a picture, too), which of them lies nearest to the picture in the space that a model gives both, where it has one, and
+which kind of weather the reply names that the model makes up.
 """
 
 from __future__ import annotations
@@ -66,10 +67,11 @@ class Weather(Task):
     def metrics(self) -> tuple[Metric, ...]:
         """Accuracy each way."""
         return (
+            Metric("accuracy of replies", mean_of("reply is right")),
+            Metric("accuracy by plain likelihood", mean_of("likeliest is right")),
+            Metric("space accuracy", mean_of("nearest is right")),
             Metric("accuracy", mean_of("right")),
             Metric("macro F1", of_confusion(metrics.macro_f1)),
-            Metric("space accuracy", mean_of("nearest is right")),
-            Metric("accuracy of replies", mean_of("reply is right")),
             Metric("replies that name no weather", mean_of("names none"), higher_is_better=False),
         )
 
@@ -121,7 +123,8 @@ class Weather(Task):
                 sampling = Sampling(temperature=0, max_tokens=40)
                 reply = player.reply(context, item.speaker, data.media, sampling).text
             near = None if fits is None else dict(zip(ANSWERS, fits[place], strict=True))
-            records.append(_record(item, scores, near, reply))
+            likely = dict(zip(ANSWERS, shown.tolist(), strict=True))
+            records.append(_record(item, scores, near, reply, likely))
         return records
 
     def floors(self, items: Sequence[Item], data: EvaluationData) -> dict[str, list[Record]]:
@@ -140,10 +143,19 @@ def named_weather(text: str) -> str | None:
     return min(found)[1] if found else None
 
 
-def _record(item: Item, scores: Mapping[str, float], near: Mapping[str, float] | None, reply: str | None) -> Record:
+def _record(
+    item: Item,
+    scores: Mapping[str, float],
+    near: Mapping[str, float] | None,
+    reply: str | None,
+    likely: Mapping[str, float] | None = None,
+) -> Record:
     predicted = max(scores, key=scores.__getitem__)
     values: dict[str, Value] = {"gold": item.label, "predicted": predicted, "right": float(predicted == item.label)}
     shown: dict[str, Any] = {"scores": dict(scores)}
+    if likely is not None:
+        values["likeliest is right"] = float(max(likely, key=likely.__getitem__) == item.label)
+        shown["likelihoods"] = dict(likely)
     if near is not None:
         values["nearest is right"] = float(max(near, key=near.__getitem__) == item.label)
         shown["cosines"] = dict(near)
