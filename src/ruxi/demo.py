@@ -82,11 +82,6 @@ def _play(folder: Path) -> None:
         files.write_bytes(folder / "answer.wav", voice.speak(answer))
 
     clock.report()
-    if not getattr(engine, "uses_media", True):
-        print(
-            "\nThe fusion is not trained yet (its gates are 0): the features of picture and sound do not change the\n"
-            "replies. What was seen and heard reaches the character as text."
-        )
     print(f"\nSaved in {folder}/: the dialogue ({scene.path}), the photograph, the question and the answer as sound.")
 
 

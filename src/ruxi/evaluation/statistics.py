@@ -86,6 +86,10 @@ def compare(
         clusters: What each item belongs to.
         samples: Number of draws, for both tests.
     """
+    # What only one of the two was measured on cannot change sides.
+    shared = first.keys() & second.keys()
+    first = {name: values for name, values in first.items() if name in shared}
+    second = {name: values for name, values in second.items() if name in shared}
     value = measure(second) - measure(first)
     drawn = [measure(take(second, i)) - measure(take(first, i)) for i in _draws(clusters, samples)]
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if np.isfinite(drawn).any() else (np.nan, np.nan)
