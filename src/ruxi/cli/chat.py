@@ -15,8 +15,8 @@ import typer
 
 if TYPE_CHECKING:
     from ruxi.characters import Character
-    from ruxi.compress.export import Precision
     from ruxi.runtime import Constraint, Engine, Sampling
+    from ruxi.runtime.onnx.bundle import Precision
     from ruxi.scene import Reply, ReplyStream, Scene
 
 DEFAULT_CHARACTER = "mira"
