@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,3 +87,27 @@ def test_lmms_eval_runs_its_own_tasks_on_our_models(tmp_path: Path) -> None:
     subprocess.run(command, check=True, env=os.environ | offline, capture_output=True, timeout=300)
     (path,) = (tmp_path / "out").rglob("*results.json")
     assert json.loads(path.read_text())["results"]["ours"]["acc,none"] in (0.0, 1.0)
+
+
+@pytest.mark.slow
+def test_each_round_of_a_task_is_made_of_the_answers_before(tmp_path: Path) -> None:
+    pytest.importorskip("lmms_eval")
+    from ruxi.evaluation.lmms import RuxiModel
+
+    save_llama(tmp_path / "llama")
+    model = RuxiModel(str(tmp_path / "llama"))
+    document = {"questions": ["Who?", "Where?", "Why?"]}
+    model.task_dict = {"ours": {"test": [document]}}
+    heard: list[tuple[int, int, object]] = []
+
+    def following(document: dict, previous_output: list, round_idx: int, previous_round_info: object) -> tuple:
+        heard.append((round_idx, len(previous_output), previous_round_info))
+        ended = round_idx == len(document["questions"])
+        words = None if ended else document["questions"][round_idx]
+        return [], words, ended, previous_output, f"round {round_idx}"
+
+    request = SimpleNamespace(args=("Who?", {"max_new_tokens": 4}, lambda document: [], following, 0, "ours", "test"))
+    (answers,) = model.generate_until_multi_round([request])
+    assert len(answers) == 3
+    assert all(isinstance(answer, str) for answer in answers)
+    assert heard == [(1, 1, None), (2, 2, "round 1"), (3, 3, "round 2")]

@@ -8,6 +8,7 @@ Nothing of it is needed by Ruxi, and none of its tasks is copied; this module is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult
@@ -78,13 +79,23 @@ class RuxiModel(lmms):  # type: ignore[misc]  # the library has no types
             replies.append(self._answering.reply(words, media, settings))
         return replies
 
-    def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
-        """Not supported: none of the tasks for speech and pictures asks in rounds.
+    def generate_until_multi_round(self, requests: Sequence[Any]) -> list[tuple[str, ...]]:
+        """Answer in words, round after round: the task makes each round's question of the answers so far."""
+        return [self._rounds(*request.args) for request in tqdm(requests, desc="rounds")]
 
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("a Ruxi model answers one round at a time; choose a task without rounds")
+    def _rounds(
+        self, words: str, settings: Any, visual: Any, following: Any, doc_id: Any, task: str, split: str
+    ) -> tuple[str, ...]:
+        document = self.task_dict[task][split][doc_id]
+        said, kept = [self._answering.reply(words, _media(visual, document), settings)], None
+        for number in count(1):
+            shown, words, ended, said, kept = following(
+                document, previous_output=said, round_idx=number, previous_round_info=kept
+            )
+            if ended:
+                break
+            said = [*said, self._answering.reply(words, _media(shown, document), settings)]
+        return tuple(said)
 
 
 def _media(visual: Any, document: Any) -> list[Any]:
