@@ -29,6 +29,8 @@ MAX_TEXT_FILE = 64 * 1024 * 1024
 
 _SEPARATORS = re.compile(r"[\s,]*")
 _DAMAGES = (OSError, EOFError, zlib.error)
+# `zipfile` raises RuntimeError for encrypted members, and a kind of it for versions and methods that it does not know.
+_ZIP_DAMAGES = (*_DAMAGES, zipfile.BadZipFile, RuntimeError)
 _GET_AGAIN = "Get the file again."
 _FIX_LINE = "Correct the line in the source."
 
@@ -175,7 +177,7 @@ class Archive:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        except _ZIP_DAMAGES as error:
             problem, remedy = f"not a readable zip file ({error})", _GET_AGAIN
             raise DataError(problem, where=str(path), remedy=remedy) from None
 
@@ -191,7 +193,7 @@ class Archive:
                 data = file.read(MAX_LINE + 1)
         except KeyError:
             return None
-        except (*_DAMAGES, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except _ZIP_DAMAGES as error:
             raise DataError(f"{name!r} in the zip file is damaged ({error})", remedy=_GET_AGAIN) from None
         if len(data) > MAX_LINE:
             raise DataError(f"{name!r} in the zip file is larger than {MAX_LINE:,} bytes", remedy="Leave it out.")
