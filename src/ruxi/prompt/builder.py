@@ -12,6 +12,7 @@ Decisions:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -82,14 +83,15 @@ class PromptBuilder:
         describe_media: bool | None = None,
         persona_tokens: int | None = None,
     ) -> PromptBuilder:
-        """The same builder with other limits."""
-        return PromptBuilder(
-            self.tokenizer,
-            self.chat_format,
-            context_length=self.context_length if context_length is None else context_length,
-            describe_media=self.describe_media if describe_media is None else describe_media,
-            persona_tokens=self.persona_tokens if persona_tokens is None else persona_tokens,
-        )
+        """The same builder with other limits; the tokenizer, and what it has encoded, are shared."""
+        other = copy(self)
+        if context_length is not None:
+            other.context_length = context_length
+        if describe_media is not None:
+            other.describe_media = describe_media
+        if persona_tokens is not None:
+            other.persona_tokens = persona_tokens
+        return other
 
     @property
     def end_of_turn_ids(self) -> tuple[int, ...]:
