@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from ruxi.errors import UsageError
+from ruxi.errors import EngineError, UsageError
 from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
 from ruxi.runtime.constraints import Constraint
@@ -57,6 +57,11 @@ class Sampling:
     no_repeat_ngram: int = 5
     constraint: Constraint | None = None
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same prompt is to give the same reply again."""
+        return self.seed is not None or self.temperature == 0
+
     def __post_init__(self) -> None:
         checks = {
             "temperature": (self.temperature >= 0, "0 or more"),
@@ -73,6 +78,9 @@ class Sampling:
             remedy = "; ".join(f"{name}: {rule}" for name, (fits, rule) in checks.items() if not fits)
             raise UsageError(", ".join(wrong), where="sampling", remedy=f"Allowed: {remedy}.")
 
+
+LONGEST_CONTEXT = 4096
+"""Longer prompts take so long to read on a CPU that a chat would stall; the local engines go no further."""
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -151,6 +159,22 @@ class SeesMedia(Protocol):
 def with_media(engine: Engine, read: Callable[[str], bytes]) -> Engine:
     """An engine as it is used in a chat whose media can be read."""
     return engine.with_media(read) if isinstance(engine, SeesMedia) else engine
+
+
+def room_for_reply(length: int, context_length: int, *, where: str) -> int:
+    """How many tokens a reply may have after a prompt of so many.
+
+    Raises:
+        EngineError: None.
+    """
+    room = context_length - length
+    if room < 1:
+        raise EngineError(
+            f"the prompt has {length} tokens and leaves no room for a reply in {context_length}",
+            where=where,
+            remedy="Build prompts with `reserve`, or raise the context length.",
+        )
+    return room
 
 
 Feelings = Mapping[str, Mapping[str, float]]

@@ -23,8 +23,8 @@ from ruxi.endpoint import ChatEndpoint, Refusal
 from ruxi.errors import EngineError, UsageError, WeightsError
 from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
 from ruxi.runtime.loading import DEFAULT_MODEL, Dtype
-from ruxi.runtime.protocol import Delta, FinishReason, Media, Sampling
-from ruxi.runtime.remote_request import Manner, ReadMedium, ShownMedia, request
+from ruxi.runtime.protocol import Delta, FinishReason, Media, Sampling, room_for_reply
+from ruxi.runtime.remote_request import Manner, ReadMedium, ShownMedia, request, response_format
 from ruxi.runtime.remote_scores import marked_scores, written
 from ruxi.runtime.streaming import StopStrings
 
@@ -98,15 +98,8 @@ class RemoteEngine:
 
         `no_repeat_ngram` cannot be asked of a server, and its `repetition_penalty` counts the user's words too.
         """
-        room = self.context_length - len(prompt.input_ids)
-        if room < 1:
-            raise EngineError(
-                f"the prompt has {len(prompt.input_ids)} tokens and leaves no room for a reply in "
-                f"{self.context_length}",
-                where=self.url,
-                remedy="Build prompts with `reserve`, or raise the context length.",
-            )
-        request(self.name, prompt, sampling, Manner(kinds=frozenset()), None)
+        room_for_reply(len(prompt.input_ids), self.context_length, where=self.url)
+        response_format(sampling.constraint)
         return self._speak(prompt, sampling)
 
     def _speak(self, prompt: Prompt, sampling: Sampling) -> Generator[Delta, None, None]:

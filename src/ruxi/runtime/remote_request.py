@@ -19,6 +19,7 @@ from ruxi.errors import EngineError, MediaError
 from ruxi.media import open_audio, open_image
 from ruxi.media.encoding import as_jpeg, as_wav, data_url
 from ruxi.prompt import MediaSlot, Message, MessagePart, Prompt
+from ruxi.runtime.constraints import Constraint
 from ruxi.runtime.protocol import Sampling
 
 _log = logging.getLogger("ruxi")
@@ -114,7 +115,7 @@ def request(model: str, prompt: Prompt, sampling: Sampling, manner: Manner, medi
     """The body of a request for a reply.
 
     Raises:
-        EngineError: The form of the reply cannot be asked of a server.
+        EngineError: See `response_format`.
     """
     messages = [_message(message, manner, media) for message in prompt.messages]
     fields: Wire = {
@@ -138,16 +139,28 @@ def request(model: str, prompt: Prompt, sampling: Sampling, manner: Manner, medi
         manner.length_field: sampling.max_tokens,
         **{name: value for name, value in fields.items() if value is not None and name not in manner.without},
     }
-    if sampling.constraint is not None:
-        if sampling.constraint.kind != "json_schema":
-            raise EngineError(
-                "a server can be asked for JSON only, not for a regular expression or a grammar",
-                where="constraint",
-                remedy="Give a JSON schema, or use a local engine.",
-            )
-        schema = {"name": "reply", "strict": True, "schema": json.loads(sampling.constraint.text)}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    form = response_format(sampling.constraint)
+    if form is not None:
+        body["response_format"] = form
     return body
+
+
+def response_format(constraint: Constraint | None) -> Wire | None:
+    """How a server is asked for a form.
+
+    Raises:
+        EngineError: The form cannot be asked of a server.
+    """
+    if constraint is None:
+        return None
+    if constraint.kind != "json_schema":
+        raise EngineError(
+            "a server can be asked for JSON only, not for a regular expression or a grammar",
+            where="constraint",
+            remedy="Give a JSON schema, or use a local engine.",
+        )
+    schema = {"name": "reply", "strict": True, "schema": json.loads(constraint.text)}
+    return {"type": "json_schema", "json_schema": schema}
 
 
 def _message(message: Message, manner: Manner, media: ShownMedia | None) -> Wire:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from ruxi.errors import EngineError
 from ruxi.model import RolePlayForCausalLM
 from ruxi.prompt import Prompt
+from ruxi.runtime.marked import context_key, first_marked, marked_turns, up_to
 from ruxi.runtime.protocol import Media
 from ruxi.runtime.reading import Reader, Reading
 
@@ -74,15 +74,14 @@ class ReplyScorer:
         """
         groups: dict[object, list[int]] = {}
         for index, prompt in enumerate(prompts):
-            cut = _first_marked(prompt)
+            cut = first_marked(prompt)
             if cut is not None:
-                context = (prompt.input_ids[:cut], prompt.turn_ids[:cut], prompt.emotion, _slots(prompt))
-                groups.setdefault(context, []).append(index)
+                groups.setdefault(context_key(prompt, cut), []).append(index)
         found: dict[int, ScoredReply] = {}
         reading: Reading | None = None
         for members in groups.values():
             together = [prompts[index] for index in members]
-            if len(members) > 1 and all(len(_marked_turns(prompt)) == 1 for prompt in together):
+            if len(members) > 1 and all(len(marked_turns(prompt)) == 1 for prompt in together):
                 reading, replies = self._score_candidates(together, media, reading)
                 found.update(zip(members, replies, strict=True))
             else:
@@ -95,7 +94,7 @@ class ReplyScorer:
     def _score_one(self, prompt: Prompt, media: Media, kept: Reading | None) -> tuple[Reading, ScoredReply]:
         marked = [index for index, wanted in enumerate(prompt.loss_mask) if wanted]
         reading, hidden = self._reader.read_prompt(
-            prompt, media, guided_turns=_marked_turns(prompt), kept=kept, reread_from=marked[0] - 1
+            prompt, media, guided_turns=marked_turns(prompt), kept=kept, reread_from=marked[0] - 1
         )
         first_read = len(prompt.input_ids) - len(hidden)
         before = torch.tensor(marked, device=hidden.device) - 1 - first_read
@@ -108,7 +107,7 @@ class ReplyScorer:
     ) -> tuple[Reading, list[ScoredReply]]:
         cut = prompts[0].loss_mask.index(True)
         reading, hidden = self._reader.read_prompt(
-            _up_to(prompts[0], cut), media, guided_turns=_marked_turns(prompts[0]), kept=kept
+            up_to(prompts[0], cut), media, guided_turns=marked_turns(prompts[0]), kept=kept
         )
         firsts = torch.tensor([prompt.input_ids[cut] for prompt in prompts])
         first = self._token_scores(hidden[-1:].expand(len(prompts), -1), firsts)
@@ -169,29 +168,6 @@ class ReplyScorer:
 def _as_array(state: Tensor) -> npt.NDArray[np.float32]:
     array: npt.NDArray[np.float32] = state.cpu().numpy()
     return array
-
-
-def _first_marked(prompt: Prompt) -> int | None:
-    """Where the context ends and the marked tokens begin; None when no token is marked."""
-    first = next((index for index, marked in enumerate(prompt.loss_mask) if marked), None)
-    if first == 0:
-        raise EngineError(
-            "the first token of a prompt cannot be scored: nothing stands before it", remedy="Mark later ones."
-        )
-    return first
-
-
-def _marked_turns(prompt: Prompt) -> list[int]:
-    return sorted({turn for turn, marked in zip(prompt.turn_ids, prompt.loss_mask, strict=True) if marked})
-
-
-def _up_to(prompt: Prompt, end: int) -> Prompt:
-    ids, turns, mask = prompt.input_ids[:end], prompt.turn_ids[:end], prompt.loss_mask[:end]
-    return replace(prompt, input_ids=ids, turn_ids=turns, loss_mask=mask)
-
-
-def _slots(prompt: Prompt) -> tuple[tuple[str, str, int], ...]:
-    return tuple((slot.kind, slot.media, slot.turn) for slot in prompt.slots)
 
 
 def _lent(cache: Cache, rows: int) -> Cache:

@@ -22,14 +22,11 @@ from ruxi.features import FeatureSequence, load_extractor
 from ruxi.model import STREAM_OF_KIND, Perception, RolePlayForCausalLM
 from ruxi.prompt import ChatFormat, Prompt, PromptBuilder
 from ruxi.runtime.constraints import Constraints
-from ruxi.runtime.protocol import Delta, Feelings, FinishReason, Media, Sampling
+from ruxi.runtime.protocol import LONGEST_CONTEXT, Delta, Feelings, FinishReason, Media, Sampling, room_for_reply
 from ruxi.runtime.reading import Reader, Reading
 from ruxi.runtime.sampling import Sampler
 from ruxi.runtime.scoring import ReplyScorer, ScoredReply
 from ruxi.runtime.streaming import TextStream
-
-_LONGEST_CONTEXT = 4096
-"""Longer prompts take so long to read on a CPU that a chat would stall."""
 
 
 class TorchEngine:
@@ -58,7 +55,7 @@ class TorchEngine:
         self.name = name
         self.model = model.eval()
         positions = getattr(model.language_model.config.get_text_config(), "max_position_embeddings", None)
-        self.context_length = context_length or min(positions or _LONGEST_CONTEXT, _LONGEST_CONTEXT)
+        self.context_length = context_length or min(positions or LONGEST_CONTEXT, LONGEST_CONTEXT)
         chat_format = ChatFormat.model_validate(model.config.chat_format or ChatFormat.chatml())
         self.prompts = PromptBuilder(tokenizer, chat_format, context_length=self.context_length)
         self.tokenizer = tokenizer
@@ -82,14 +79,7 @@ class TorchEngine:
 
     def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Generator[Delta, None, None]:
         """Speak a reply, see `Engine`."""
-        room = self.context_length - len(prompt.input_ids)
-        if room < 1:
-            raise EngineError(
-                f"the prompt has {len(prompt.input_ids)} tokens and leaves no room for a reply in "
-                f"{self.context_length}",
-                where=self.name,
-                remedy="Build prompts with `reserve`, or raise the context length.",
-            )
+        room = room_for_reply(len(prompt.input_ids), self.context_length, where=self.name)
         form = self._constraints.follow(sampling.constraint)
         sampler = Sampler(sampling, prompt, exempt=self.end_ids, form=form)
         return self._speak(prompt, media, sampling, sampler, min(room, sampling.max_tokens))
@@ -98,8 +88,7 @@ class TorchEngine:
         self, prompt: Prompt, media: Media, sampling: Sampling, sampler: Sampler, longest: int
     ) -> Generator[Delta, None, None]:
         text = TextStream(self.tokenizer, (*prompt.stop, *sampling.stop))
-        repeatable = sampling.seed is not None or sampling.temperature == 0
-        reading, hidden = self._open(prompt, media, kept=None if repeatable else self._take_kept())
+        reading, hidden = self._open(prompt, media, kept=None if sampling.repeatable else self._take_kept())
         finish: FinishReason = "length"
         try:
             token: int | None = None

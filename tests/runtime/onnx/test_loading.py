@@ -15,8 +15,8 @@ import ruxi
 from ruxi.compress.export import export
 from ruxi.errors import ModelError, UsageError
 from ruxi.runtime import Sampling, generate_several
+from ruxi.runtime.onnx.bundle import Precision
 from ruxi.runtime.onnx.engine import OnnxEngine
-from ruxi.runtime.onnx.loading import Precision
 from tests.runtime.onnx.conftest import GREEDY, MEDIA, Pair, ask, seeing
 from tests.tiny_models import save_llama
 

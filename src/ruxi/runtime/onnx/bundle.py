@@ -270,11 +270,6 @@ class Bundle:
         """Whether media stand in the sequence."""
         return self.config.fusion.kind == "prefix"
 
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """Names of the K/V streams in the order of the heads, guidance last."""
-        return self.config.fusion.streams
-
     def path(self, name: str) -> Path:
         """Where a file of the bundle is.
 

@@ -33,12 +33,9 @@ from ruxi.runtime.onnx.reading import Reading, Reads
 from ruxi.runtime.onnx.replies import Spoken, SpokenReply, speak
 from ruxi.runtime.onnx.scheduler import Job, Scheduler
 from ruxi.runtime.onnx.scoring import LayOut, Open, first_layout, perceive, score
-from ruxi.runtime.protocol import Delta, Feelings, Media, Sampling
+from ruxi.runtime.protocol import LONGEST_CONTEXT, Delta, Feelings, Media, Sampling, room_for_reply
 from ruxi.runtime.sampling import Sampler
 from ruxi.runtime.streaming import TextStream
-
-_LONGEST_CONTEXT = 4096
-"""As the torch engine: longer prompts take so long to read on a CPU that a chat would stall."""
 
 
 class OnnxEngine:
@@ -74,7 +71,7 @@ class OnnxEngine:
         config = bundle.config
         self.name = name
         self._bundle = bundle
-        self.context_length = min(context_length or _LONGEST_CONTEXT, config.shape.positions)
+        self.context_length = min(context_length or LONGEST_CONTEXT, config.shape.positions)
         self._end_ids = frozenset(config.end_ids)
         self._graphs = Graphs(bundle, threads)
         with ThreadPoolExecutor(max_workers=1) as beside:
@@ -117,13 +114,7 @@ class OnnxEngine:
             EngineError: The prompt leaves no room for a reply, too many replies wait already, or the engine is closed.
         """
         layout = lay_out(prompt, media, self._bundle, guided_turns=[prompt.turn_ids[-1]])
-        room = self.context_length - len(layout.ids)
-        if room < 1:
-            raise EngineError(
-                f"the prompt has {len(layout.ids)} tokens and leaves no room for a reply in {self.context_length}",
-                where=self.name,
-                remedy="Build prompts with `reserve`, or raise the context length.",
-            )
+        room = room_for_reply(len(layout.ids), self.context_length, where=self.name)
         form = self._constraints.follow(sampling.constraint)
         sampler = Sampler(sampling, prompt, exempt=self._end_ids, form=form)
         encoded = self._encode(layout, media)
@@ -137,7 +128,7 @@ class OnnxEngine:
             layout,
             start,
             lambda fault: None if fault is None else spoken.put(fault),
-            repeatable=sampling.seed is not None or sampling.temperature == 0,
+            repeatable=sampling.repeatable,
         )
         self._scheduler.submit(job)
         text = TextStream(self._tokenizer, (*prompt.stop, *sampling.stop))

@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from ruxi import files, weights
 from ruxi.errors import UsageError
 from ruxi.runtime.loading import DEFAULT_MODEL, Dtype, adapter_folder
-from ruxi.runtime.onnx.bundle import Bundle, is_bundle
+from ruxi.runtime.onnx.bundle import Bundle, Precision, is_bundle
 from ruxi.runtime.onnx.engine import OnnxEngine
 from ruxi.weights import catalogue
-
-Precision = Literal["fp32", "int8", "int4", "auto"]
 
 Export = Callable[[str, Path, Precision], None]
 """Writes the bundle of a model, given by name, into a folder."""

@@ -18,6 +18,9 @@ import numpy.typing as npt
 from ruxi.runtime.onnx.bundle import Shape
 from ruxi.runtime.onnx.layout import Integers, Layout, MediaKey, common_beginning
 
+BLOCK = 32
+"""Positions that are read in one pass: few enough that chats which are speaking hardly wait."""
+
 
 @dataclass
 class Slot:
@@ -50,16 +53,10 @@ class Slot:
         """How many positions another prompt could take over."""
         return self.length if self.reusable is None else min(self.reusable, self.length)
 
-    def common(self, layout: Layout, block: int | None = None) -> int:
-        """How many positions a prompt can take over from here.
-
-        Args:
-            layout: The prompt.
-            block: Length of a block, for a prompt whose numbers must not depend on what was read before.
-        """
-        most = self.lasting if block is None else min(self.lasting, self.steady)
-        common = common_beginning(self.ids[:most], self.turns[:most], self.media, layout)
-        return common if block is None else common // block * block
+    def common(self, layout: Layout) -> int:
+        """How many positions a prompt can take over from here."""
+        end = self.lasting
+        return common_beginning(self.ids[:end], self.turns[:end], self.media, layout)
 
     def add(self, ids: Integers, turns: Integers) -> None:
         """Note what was read."""
@@ -68,10 +65,10 @@ class Slot:
         self.turns[self.length : end] = turns
         self.length = end
 
-    def cut(self, length: int, block: int) -> None:
+    def cut(self, length: int) -> None:
         """Forget what stands behind the first positions."""
         self.length = length
-        self.steady = min(self.steady, length // block * block)
+        self.steady = min(self.steady, length // BLOCK * BLOCK)
 
 
 class Memory:
@@ -95,13 +92,13 @@ class Memory:
         ids, turns = np.zeros((2, count, capacity), np.int64)
         self.slots = [Slot(place, ids[place], turns[place]) for place in range(count)]
 
-    def copy(self, source: Slot, target: Slot, length: int, block: int) -> None:
+    def copy(self, source: Slot, target: Slot, length: int) -> None:
         """Let a slot begin with the first positions of another one; what it held is lost."""
         for array in (*self.keys, *self.values):
             array[target.place, :, :length] = array[source.place, :, :length]
         target.length, target.steady = 0, source.steady
         target.add(source.ids[:length], source.turns[:length])
-        target.cut(length, block)
+        target.cut(length)
 
     def gather(self, slots: Sequence[Slot]) -> list[Slot]:
         """Move as few slots as possible until these are neighbours.

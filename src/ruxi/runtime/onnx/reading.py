@@ -17,11 +17,8 @@ from ruxi.runtime.onnx.bundle import Bundle
 from ruxi.runtime.onnx.decoder import Read, Result
 from ruxi.runtime.onnx.graphs import Encoded, Floats, Graphs
 from ruxi.runtime.onnx.layout import Integers, Layout
-from ruxi.runtime.onnx.memory import Slot
+from ruxi.runtime.onnx.memory import BLOCK, Slot
 from ruxi.runtime.protocol import Feelings
-
-BLOCK = 32
-"""Positions that are read in one pass: few enough that chats which are speaking hardly wait."""
 
 Reads = Generator[Read, Result, None]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from ruxi.errors import EngineError
 from ruxi.runtime.onnx.decoder import Decoder, Read, Result
 from ruxi.runtime.onnx.layout import Layout, common_beginning
-from ruxi.runtime.onnx.memory import Memory, Slot
-from ruxi.runtime.onnx.reading import BLOCK, Reads
+from ruxi.runtime.onnx.memory import BLOCK, Memory, Slot
+from ruxi.runtime.onnx.reading import Reads
 
 _log = logging.getLogger("ruxi")
 
@@ -161,9 +161,9 @@ class Scheduler:
             return False
         job.slot = self._chosen(best, length, idle)
         if job.slot is best:
-            best.cut(length, BLOCK)
+            best.cut(length)
         else:
-            self._memory.copy(best, job.slot, length, BLOCK)
+            self._memory.copy(best, job.slot, length)
         job.slot.busy = True
         job.slot.used = next(self._clock)
         return True
@@ -184,10 +184,10 @@ class Scheduler:
     @staticmethod
     def _common(slot: Slot, job: Job) -> int:
         """How much of a job's prompt a slot holds."""
-        whole_blocks = slot.common(job.layout, BLOCK)
+        common = slot.common(job.layout)
+        whole_blocks = min(common, slot.steady) // BLOCK * BLOCK
         if job.repeatable:
             return whole_blocks
-        common = slot.common(job.layout)
         # With much left to read, begin with a whole block, so that what is read now can be taken over by any other.
         much = len(job.layout.ids) - common >= 2 * BLOCK and common - whole_blocks < BLOCK
         return whole_blocks if much else common

@@ -7,17 +7,16 @@ back to it before each candidate. Dialogues that share a beginning go on from on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from ruxi.errors import EngineError
 from ruxi.prompt import Prompt
+from ruxi.runtime.marked import context_key, first_marked, marked_turns, up_to
 from ruxi.runtime.onnx.decoder import Result
 from ruxi.runtime.onnx.graphs import Floats
 from ruxi.runtime.onnx.layout import Integers, Layout
 from ruxi.runtime.onnx.memory import Slot
-from ruxi.runtime.onnx.reading import BLOCK, Reading, Reads
+from ruxi.runtime.onnx.reading import Reading, Reads
 from ruxi.runtime.protocol import Feelings
 
 LayOut = Callable[[Prompt, Sequence[int], int | None], Layout]
@@ -50,7 +49,7 @@ def score(prompts: Sequence[Prompt], scores: list[Floats], slot: Slot, lay_out: 
             layout = _whole(prompt, lay_out)
             positions = layout.text[np.array(marked) - 1]
             found = _Scores(positions, layout.ids[layout.text[marked]])
-            slot.cut(slot.common(layout), BLOCK)
+            slot.cut(slot.common(layout))
             yield from open_reading(slot, layout).prompt(positions.tolist(), found.take)
             scores[group[0]] = found.values
         else:
@@ -81,7 +80,7 @@ def perceive(
         def take(_: object, result: Result, hidden: list[Floats] = hidden) -> None:
             hidden.append(result.hidden_states[-1].copy())
 
-        slot.cut(slot.common(layout), BLOCK)
+        slot.cut(slot.common(layout))
         reading = open_reading(slot, layout)
         begin = slot.length
         yield from reading.read(layout.ids[begin:end], layout.turns[begin:end], [end - 1], take)
@@ -99,7 +98,7 @@ def _score_candidates(
 ) -> Reads:
     cut = prompts[0].loss_mask.index(True)
     layout = _context(prompts[0], lay_out)
-    slot.cut(slot.common(layout), BLOCK)
+    slot.cut(slot.common(layout))
     reading = open_reading(slot, layout)
     end = len(layout.ids)
     opening: list[Floats] = []
@@ -112,11 +111,11 @@ def _score_candidates(
         ids, turns = (np.array(given[cut:], np.int64) for given in (prompt.input_ids, prompt.turn_ids))
         marked = np.flatnonzero(prompt.loss_mask[cut:])
         found = _Scores(end + marked[1:] - 1, ids[marked[1:]])
-        slot.cut(end, BLOCK)
+        slot.cut(end)
         size = int(marked[-1])
         yield from reading.read(ids[:size], turns[:size], found.positions.tolist(), found.take)
         scores[index] = np.concatenate([_log_probabilities(opening[0], ids[:1]), found.values])
-    slot.cut(end, BLOCK)
+    slot.cut(end)
 
 
 class _Scores:
@@ -152,30 +151,17 @@ def _groups(prompts: Sequence[Prompt]) -> Iterator[list[int]]:
     """Indices of prompts that are scored together: those of one context and a single marked turn."""
     groups: dict[object, list[int]] = {}
     for index, prompt in enumerate(prompts):
-        if not any(prompt.loss_mask):
-            continue
-        cut = prompt.loss_mask.index(True)
-        if cut == 0:
-            raise EngineError(
-                "the first token of a prompt cannot be scored: nothing stands before it", remedy="Mark later ones."
-            )
-        single = len(_marked_turns(prompt)) == 1
-        slots = tuple((slot.kind, slot.media, slot.turn) for slot in prompt.slots)
-        context = (prompt.input_ids[:cut], prompt.turn_ids[:cut], prompt.emotion, slots, None if single else index)
-        groups.setdefault(context, []).append(index)
+        cut = first_marked(prompt)
+        if cut is not None:
+            alone = None if len(marked_turns(prompt)) == 1 else index
+            groups.setdefault((context_key(prompt, cut), alone), []).append(index)
     yield from groups.values()
 
 
 def _whole(prompt: Prompt, lay_out: LayOut) -> Layout:
-    return lay_out(prompt, _marked_turns(prompt), prompt.loss_mask.index(True) - 1)
+    return lay_out(prompt, marked_turns(prompt), prompt.loss_mask.index(True) - 1)
 
 
 def _context(prompt: Prompt, lay_out: LayOut) -> Layout:
     """The part of a prompt before its first marked token."""
-    cut = prompt.loss_mask.index(True)
-    ids, turns, mask = prompt.input_ids[:cut], prompt.turn_ids[:cut], prompt.loss_mask[:cut]
-    return lay_out(replace(prompt, input_ids=ids, turn_ids=turns, loss_mask=mask), _marked_turns(prompt), None)
-
-
-def _marked_turns(prompt: Prompt) -> list[int]:
-    return sorted({turn for turn, marked in zip(prompt.turn_ids, prompt.loss_mask, strict=True) if marked})
+    return lay_out(up_to(prompt, prompt.loss_mask.index(True)), marked_turns(prompt), None)
