@@ -84,7 +84,7 @@ class Scene:
         # Media of a chat that is not saved lie in a private folder as long as the scene lives.
         passing = tempfile.mkdtemp(prefix="ruxi-scene-")
         weakref.finalize(self, shutil.rmtree, passing, ignore_errors=True)
-        self._media = MediaFolder(passing, limits=limits)
+        self._keep_media_in(MediaFolder(passing, limits=limits))
         self._saved: SavedChat | None = None
         self._stream: ReplyStream | None = None
         self._retries = 0
@@ -122,7 +122,7 @@ class Scene:
         scene = cls(character, engine, user=user, sampling=sampling, extractors=extractors, cache=cache, limits=limits)
         scene.dialogue = dialogue
         scene._saved = saved
-        scene._media = saved.media
+        scene._keep_media_in(saved.media)
         scene._began -= max((turn.end or turn.start or 0.0 for turn in dialogue.turns), default=0.0)
         return scene
 
@@ -269,8 +269,13 @@ class Scene:
         member = next(member for member in self.dialogue.cast if member.name == self.speaker)
         member.character = saved.write_character(self.character)
         saved.write(self.dialogue)
-        self._saved, self._media = saved, saved.media
+        self._saved = saved
+        self._keep_media_in(saved.media)
         return saved.file
+
+    def _keep_media_in(self, media: MediaFolder) -> None:
+        """The chat's media lie there; an engine that wants them as they are makes each ready once."""
+        self._media, self._speaking = media, with_media(self.engine, media.read)
 
     def _answer(
         self,
@@ -300,7 +305,7 @@ class Scene:
         own = (self.speaker, self.character.name)
         others = [member.name for member in self.dialogue.cast if member.name not in own]
         media = self._perception.features(prompt.slots, self._media)
-        pieces = speak(with_media(self.engine, self._media.read), prompt, media, sampling, own, others)
+        pieces = speak(self._speaking, prompt, media, sampling, own, others)
         self._stream = ReplyStream(pieces, heading, self._keep)
         return self._stream
 
