@@ -53,8 +53,7 @@ def load(
     if is_url(name):
         name, engine = DEFAULT_MODEL, name
     if is_url(engine):
-        remote: Engine = plugins.load("engines", "remote")(name, dtype=dtype, threads=threads, url=engine)
-        return remote
+        options, engine = {**options, "url": engine}, "remote"
     open_engine = plugins.load("engines", engine)
     try:
         inspect.signature(open_engine).bind(name, dtype=dtype, threads=threads, **options)
