@@ -31,9 +31,8 @@ def compress(
 
     The result is a folder that runs with ONNX Runtime, without torch: `ruxi chat --model DIR --engine onnx`.
     """
-    from ruxi.compress.export import check_folder, export
+    from ruxi.compress.export import export
 
-    check_folder(out, replace=replace)
     with progress_bar(hidden=as_json) as progress:
         bundle = export(model, out, precision, replace=replace, progress=progress)
     sizes = {path.name: path.stat().st_size for path in sorted(bundle.folder.iterdir())}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ruxi.characters import Character, builtin_names
+from ruxi.characters.macros import expand
 from ruxi.model import RolePlayForCausalLM
 from ruxi.model.base import decoder_layers
 
@@ -73,7 +73,7 @@ def second_moments(
     finally:
         for handle in handles:
             handle.remove()
-    return {name: moment.cpu().numpy().astype(np.float64) for name, moment in moments.items()}
+    return {name: moment.cpu().numpy() for name, moment in moments.items()}
 
 
 def _add(moments: dict[str, Tensor], name: str, states: Tensor) -> None:
@@ -88,6 +88,6 @@ def _passages(tokenizer: Tokenizer) -> list[list[int]]:
         card = Character.load(name)
         greetings = (card.first_mes, *card.alternate_greetings)
         text = "\n\n".join([card.description, card.personality, card.scenario, *greetings, card.mes_example])
-        ids = tokenizer.encode(text.replace("{{char}}", card.name).replace("{{user}}", "User")).ids
+        ids = tokenizer.encode(expand(text, char=card.name, user="User")).ids
         passages += [ids[at : at + _TOKENS] for at in range(0, len(ids), _TOKENS)]
     return passages

@@ -41,6 +41,7 @@ class WeightFile:
         self._location = location
         self._offset = 0
         self._places: dict[str, tuple[int, int]] = {}
+        self.tables: dict[str, QuantizedMatrix] = {}  # by name; graphs that share the file share them
 
     def tensor(self, name: str, array: Array) -> TensorProto:
         """A tensor that lies in the file; equal bytes are written once."""
@@ -82,7 +83,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._initializers: dict[str, TensorProto] = {}
-        self._tables: dict[str, QuantizedMatrix] = {}
+        self._tables: dict[str, QuantizedMatrix] = {} if weights is None else weights.tables
         self._count = 0
 
     def input(self, name: str, kind: int, shape: Sequence[Dimension]) -> str:
@@ -190,7 +191,10 @@ class Graph:
         if precision is None:
             found: str = self.node("Gather", self.constant(table, f"{name}.table"), ids)
             return found
-        matrix = self._root._tables[name] = quantize(table, precision)
+        tables = self._root._tables
+        if name not in tables:
+            tables[name] = quantize(table, precision)
+        matrix = tables[name]
         flat = matrix.packed.reshape(len(table), -1)
         zero_points = []
         if matrix.zero_points is not None:

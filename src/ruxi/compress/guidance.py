@@ -12,8 +12,7 @@ from ruxi.compress.graph import BOOL, FLOAT, INT64, Graph, weights_of
 from ruxi.compress.language_model import LanguageModel
 from ruxi.compress.media import dense, layer_norm, write_keys_values, write_states
 from ruxi.model import GUIDANCE, RolePlayForCausalLM
-
-_TOKENS = 4
+from ruxi.runtime.onnx.layout import GUIDANCE_TOKENS
 
 
 def build_persona(graph: Graph, model: LanguageModel, precisions: Precisions) -> None:
@@ -63,8 +62,8 @@ def build_guidance(graph: Graph, model: RolePlayForCausalLM) -> None:
     stacked = graph.node("Concat", *[graph.node("Unsqueeze", t, graph.integers(1)) for t in tokens], axis=1)
     last = weights_of(guidance.norm.state_dict())
     normed = layer_norm(graph, stacked, last["weight"], last["bias"], "norm")
-    write_keys_values(graph, normed, model, GUIDANCE, "replies", _TOKENS)
-    write_states(graph, normed, model, "replies", _TOKENS)
+    write_keys_values(graph, normed, model, GUIDANCE, "replies", GUIDANCE_TOKENS)
+    write_states(graph, normed, model, "replies", GUIDANCE_TOKENS)
 
 
 def _fused(graph: Graph, model: RolePlayForCausalLM, width: int) -> str:

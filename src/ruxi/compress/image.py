@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from ruxi.compress.graph import FLOAT, Graph
+from ruxi.compress.media import dense
 from ruxi.features import efficientnet
 from ruxi.features.efficientnet_network import EfficientNetLite0, SameConv2d
 
@@ -35,8 +36,7 @@ def build_image(graph: Graph, network: EfficientNetLite0 | None = None) -> None:
     features = graph.node("Transpose", flat, perm=[0, 2, 1])
     graph.output("features", features, FLOAT, ["pictures", _GRID, _CHANNELS])
     mean = graph.node("ReduceMean", flat, graph.integers(2), keepdims=0)
-    classes = parts["_fc"]
-    logits = graph.linear(mean, "classes", _single(classes.weight), _single(classes.bias))
+    logits = dense(graph, mean, parts["_fc"], "classes")
     graph.output("probabilities", graph.node("Softmax", logits, axis=-1), FLOAT, ["pictures", _CLASSES])
 
 
@@ -72,7 +72,3 @@ def _convolved(graph: Graph, x: str, convolution: SameConv2d, norm: nn.BatchNorm
 def _numbers(tensor: Any) -> Any:
     """In double precision, so that folding rounds once."""
     return tensor.detach().double().numpy()
-
-
-def _single(tensor: Any) -> Any:
-    return tensor.detach().float().numpy()
