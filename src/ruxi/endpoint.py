@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ruxi.errors import RuxiError, UsageError
+from ruxi.files import json_object
 
 if TYPE_CHECKING:
     import httpx
@@ -258,7 +259,7 @@ def _events(response: httpx.Response) -> Iterator[dict[str, Any]]:
     """The JSON objects of an answer: those of its `data:` lines, or the answer itself when it is no stream."""
     if "event-stream" not in response.headers.get("content-type", ""):
         response.read()
-        found = _object(response.text)
+        found = json_object(response.text)
         if found is not None:
             yield found
         return
@@ -266,16 +267,13 @@ def _events(response: httpx.Response) -> Iterator[dict[str, Any]]:
         field, _, data = line.partition(":")
         if field == "data" and data.strip() == "[DONE]":
             return
-        if field == "data" and (event := _object(data)) is not None:
+        if field == "data" and (event := json_object(data)) is not None:
             yield event
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object in an answer, also inside a code fence or behind a model's thoughts; None without one."""
+    return json_object(text[text.find("{") : text.rfind("}") + 1])
 
 
 def _cannot(response: httpx.Response) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ruxi.cli.data import AsJson, counter
+from ruxi.cli.remote_calls import agree
 from ruxi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,20 +153,9 @@ def _confirm(
     """Say what remote calls may cost, and ask."""
     for one in remote:
         estimate = one.estimate((target.item for target in annotator.open_questions(one)), *prices)
-        if not estimate.items:
-            continue
-        price = f", about {estimate.price:,.2f} in your currency" if estimate.price is not None else ""
-        typer.echo(
-            f"{one.name}: {estimate.items:,} items in {estimate.calls:,} requests, about {estimate.input_tokens:,}"
-            f" tokens out and {estimate.output_tokens:,} back{price}",
-            err=True,
-        )
-        if yes:
-            continue
-        if as_json or not sys.stdin.isatty():
-            raise UsageError("nobody is there to agree to the remote calls", remedy="Add --yes.")
-        if not typer.confirm("Send them?", err=True):
-            raise typer.Exit(1)
+        if estimate.items:
+            what = f"{estimate.items:,} items in {estimate.calls:,} requests"
+            agree(one.name, what, estimate, yes=yes, as_json=as_json)
 
 
 def _print(summary: dict[str, Any], out: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ruxi.cli.data import AsJson, counter
-from ruxi.errors import DataError, UsageError
+from ruxi.cli.remote_calls import agree
+from ruxi.errors import DataError
 
 if TYPE_CHECKING:
     from ruxi.training.remote_teacher import RemoteTeacher
@@ -97,15 +97,4 @@ def _confirm(
             "no character replies in a dialogue of this split that is not held out",
             remedy="Name another --split, or run `ruxi data split`.",
         )
-    price = f", about {estimate.price:,.2f} in your currency" if estimate.price is not None else ""
-    typer.echo(
-        f"{model}: at most {estimate.calls:,} requests, about {estimate.input_tokens:,} tokens out and "
-        f"{estimate.output_tokens:,} back{price}",
-        err=True,
-    )
-    if yes:
-        return
-    if as_json or not sys.stdin.isatty():
-        raise UsageError("nobody is there to agree to the remote calls", remedy="Add --yes.")
-    if not typer.confirm("Send them?", err=True):
-        raise typer.Exit(1)
+    agree(model, f"at most {estimate.calls:,} requests", estimate, yes=yes, as_json=as_json)

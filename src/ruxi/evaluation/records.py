@@ -42,7 +42,7 @@ class RecordFile:
             files.write_text(self.path, json.dumps(self._belongs_to, sort_keys=True, ensure_ascii=False) + "\n")
             return {}
         lines = self.path.read_bytes().split(b"\n")
-        known = _parsed(lines[0])
+        known = files.json_object(lines[0])
         if known != self._belongs_to:
             there, wanted = known or {}, self._belongs_to
             differing = sorted(key for key in {*wanted, *there} if there.get(key) != wanted.get(key))
@@ -66,7 +66,7 @@ def read_records(path: Path) -> tuple[dict[str, Any], list[Record]]:
     """What a file's records belong to, and the records."""
     lines = path.read_bytes().split(b"\n")
     found = {record.id: record for record in _records(lines[1:])}
-    return _parsed(lines[0]) or {}, list(found.values())
+    return files.json_object(lines[0]) or {}, list(found.values())
 
 
 def write_floors(path: Path, floors: Mapping[str, Sequence[Record]]) -> None:
@@ -81,14 +81,6 @@ def write_floors(path: Path, floors: Mapping[str, Sequence[Record]]) -> None:
 
 def _records(lines: Sequence[bytes]) -> Iterable[Record]:
     for line in lines:
-        found = _parsed(line)
+        found = files.json_object(line)
         if found is not None:
             yield Record(found["id"], found["cluster"], found["values"], found["shown"])
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

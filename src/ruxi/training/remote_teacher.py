@@ -24,6 +24,7 @@ from ruxi.dialogues.annotation.remote import Estimate, about_tokens
 from ruxi.dialogues.copying import copy_set, writer_like
 from ruxi.dialogues.emotions import EMOTIONS
 from ruxi.dialogues.store import DialogueSet
+from ruxi.endpoint import object_in
 from ruxi.evaluation.generation import speaks_for
 from ruxi.evaluation.judge.client import ChatClient
 from ruxi.evaluation.judge.judging import picture_parts
@@ -134,9 +135,7 @@ class RemoteTeacher:
                 sent += about_tokens(_as_data(part.dialogue.turns[:turn]))
                 sent += _PICTURE_TOKENS if self._send_pictures else 0
         received = calls * (self._longest * 3 // 2 + 20)
-        priced = price_in is not None or price_out is not None
-        price = ((price_in or 0.0) * sent + (price_out or 0.0) * received) / 1e6 if priced else None
-        return Estimate(calls, calls, sent, received, price)
+        return Estimate.of(calls, calls, sent, received, price_in, price_out)
 
     def run(self, out: Path, on_progress: Callable[[int], None] = lambda count: None) -> DistillationReport:
         """Write a data set of the teacher's dialogues.
@@ -229,11 +228,10 @@ class RemoteTeacher:
 
 def _usable(text: str, before: Dialogue, speaker: str, model: str) -> Turn | None:
     """The reply in an answer; its own name before it is taken away."""
-    try:
-        found = json.loads(text[text.index("{") : text.rindex("}") + 1])
-        words = str(found["reply"]).strip()
-    except (ValueError, KeyError, TypeError):
+    found = object_in(text)
+    if found is None or "reply" not in found:
         return None
+    words = str(found["reply"]).strip()
     words = re.sub(rf"^\**{re.escape(speaker)}\**\s*[:：]\s*", "", words)
     if not words or speaks_for(words, before, speaker):
         return None

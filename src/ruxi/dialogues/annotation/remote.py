@@ -11,12 +11,12 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ruxi.dialogues.annotation.types import Answer, Field, Item
 from ruxi.dialogues.emotions import EMOTIONS
 from ruxi.dialogues.intents import INTENTS
-from ruxi.endpoint import ChatEndpoint
+from ruxi.endpoint import ChatEndpoint, object_in
 from ruxi.errors import DataError, MediaError, UsageError
 from ruxi.files import sha256_of_bytes
 from ruxi.media.encoding import as_jpeg, data_url
@@ -53,6 +53,15 @@ class Estimate:
     input_tokens: int
     output_tokens: int
     price: float | None = None
+
+    @classmethod
+    def of(
+        cls, items: int, calls: int, sent: int, received: int, price_in: float | None, price_out: float | None
+    ) -> Self:
+        """An estimate with its price, when there is one for a million tokens sent or received."""
+        priced = price_in is not None or price_out is not None
+        price = ((price_in or 0.0) * sent + (price_out or 0.0) * received) / 1e6 if priced else None
+        return cls(items, calls, sent, received, price)
 
 
 class RemoteAnnotator:
@@ -116,9 +125,7 @@ class RemoteAnnotator:
         calls = -(-count // self.batch)
         sent += calls * (about_tokens(_INSTRUCTIONS) + about_tokens(json.dumps(self._schema())))
         received = count * (60 if "labels" in self.fields else 12 + 10 * len(self.fields))
-        priced = price_in is not None or price_out is not None
-        price = ((price_in or 0.0) * sent + (price_out or 0.0) * received) / 1e6 if priced else None
-        return Estimate(count, calls, sent, received, price)
+        return Estimate.of(count, calls, sent, received, price_in, price_out)
 
     def annotate(self, items: Sequence[Item]) -> list[Answer | None]:
         """Ask about one batch.
@@ -217,10 +224,9 @@ def _json_in(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of an answer, also inside a code fence or behind a model's thoughts."""
     try:
         text = response.json()["choices"][0]["message"]["content"]
-        found = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        return object_in(text) or {}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _score(value: Any) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruxi.dialogues import Dialogue
+from ruxi.endpoint import object_in
 from ruxi.errors import MediaError
 from ruxi.evaluation.judge.client import ChatAnswer, ChatClient
 from ruxi.evaluation.judge.rubric import INSTRUCTIONS, METRICS, schema, scores_in
@@ -116,7 +117,7 @@ class Judge:
         # A second try with more words to spare; the request differs, so that the cache does not answer it.
         for longest in (400, 1200):
             answers.append(self._client.ask(INSTRUCTIONS, content, schema(), max_tokens=longest))
-            found = scores_in(_json_in(answers[-1].text))
+            found = scores_in(object_in(answers[-1].text))
             if found is not None:
                 return _Answered(found, tuple(answers), swapped)
         return _Answered(None, tuple(answers), swapped)
@@ -164,11 +165,3 @@ def _verdict(straight: _Answered, swapped: _Answered) -> Verdict | None:
         sum(not answer.cached for answer in answers),
         sum(answer.cached for answer in answers),
     )
-
-
-def _json_in(text: str) -> Any:
-    """The JSON object in an answer, also inside a code fence or behind a model's thoughts."""
-    try:
-        return json.loads(text[text.index("{") : text.rindex("}") + 1])
-    except ValueError:
-        return None
