@@ -12,7 +12,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,17 @@ def _shown(kind: str, shown: dict[str, FeatureSequence]) -> Part:
     return Part(kind=kind, media=digest)  # type: ignore[arg-type]  # one of the kinds of media
 
 
+def _together(answer: Callable[[Request], object], requests: Sequence[Request]) -> float:
+    """Answer requests at the same time; tokens a second of all of them, reading included."""
+    threads = [threading.Thread(target=answer, args=(request,)) for request in requests]
+    began = requests[0].now()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(request.tokens for request in requests) / (requests[0].now() - began)
+
+
 class Ruxi:
     """An engine of ours."""
 
@@ -161,13 +172,7 @@ class Ruxi:
 
     def speak_together(self, requests: Sequence[Request]) -> float:
         """Answer requests at the same time; tokens a second of all of them, reading included."""
-        threads = [threading.Thread(target=self._stamps, args=(request,)) for request in requests]
-        began = requests[0].now()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(request.tokens for request in requests) / (requests[0].now() - began)
+        return _together(self._stamps, requests)
 
     def quality(self, data: Path, items: int, folder: Path) -> dict[str, float]:
         """What it makes of the replies of a data set.
@@ -276,13 +281,7 @@ class LlamaCpp:
 
     def speak_together(self, requests: Sequence[Request]) -> float:
         """Answer requests at the same time; tokens a second of all of them, reading included."""
-        threads = [threading.Thread(target=self._complete, args=(request,)) for request in requests]
-        began = requests[0].now()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(request.tokens for request in requests) / (requests[0].now() - began)
+        return _together(self._complete, requests)
 
     def _complete(self, request: Request) -> dict[str, Any]:
         answer = self._server.handle_completions(

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +34,7 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError, UsageError
 from ruxi.files import sha256_of_bytes
 from ruxi.media import Medium
+from tests.serving import running
 
 from .conftest import LINES, dialogue, picture, sound, text
 
@@ -234,13 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Model]:
-    made = Model()
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with running(Model()) as made:
+        yield made
 
 
 def remote(server: Model, **settings: Any) -> RemoteAnnotator:

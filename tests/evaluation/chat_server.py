@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.serving import running
 
 Rule = Callable[[dict[str, Any]], str | tuple[int, str]]
 """From the request's body to the answer's text, or to a status and an error."""
@@ -64,17 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Be quiet."""
 
 
-@contextmanager
-def serving(rule: Rule) -> Iterator[ChatServer]:
-    server = ChatServer(rule)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def serving(rule: Rule) -> AbstractContextManager[ChatServer]:
+    return running(ChatServer(rule))
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.serving import running
 
 Body = dict[str, Any]
 
@@ -131,14 +133,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Be quiet."""
 
 
-@contextmanager
-def speaking(script: Script, models: Sequence[Body] | None = ({"id": "m"},)) -> Iterator[SpeakingServer]:
-    server = SpeakingServer(script, models)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def speaking(script: Script, models: Sequence[Body] | None = ({"id": "m"},)) -> AbstractContextManager[SpeakingServer]:
+    return running(SpeakingServer(script, models))

@@ -54,6 +54,7 @@ def test_the_precision_is_the_one_asked_for(llama_folder: Path, dtype: str) -> N
         ({"engine": "abacus"}, "no engine is called 'abacus'. Known: .*torch"),
         ({"dtype": "int3"}, "no precision is called 'int3'"),
         ({"threads": 0}, "0 threads"),
+        ({"engine": "http://127.0.0.1:9/v1", "slots": 2}, "'slots'"),
     ],
 )
 def test_wrong_names_are_usage_errors_that_say_what_is_known(settings: dict[str, object], message: str) -> None:

@@ -13,45 +13,20 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from ruxi.characters import Character
-from ruxi.dialogues import Dialogue, Part, Turn
+from ruxi.dialogues import Dialogue, Turn
 from ruxi.errors import EngineError
-from ruxi.features import FeatureSequence
 from ruxi.model import RolePlayConfig, RolePlayForCausalLM
 from ruxi.prompt import Prompt
 from ruxi.runtime import Engine, Media, Sampling
 from ruxi.runtime.reading import Reader
 from ruxi.runtime.torch_engine import TorchEngine
+from tests.runtime.talk import GREEDY, IMAGE, SOUND, dialogue, features, seeing
 from tests.scripted import small_tokenizer
 
 MIRA = Character(name="Mira", description="An airship captain.")
-GREEDY = Sampling(temperature=0, repetition_penalty=1, no_repeat_ngram=0, max_tokens=24)
-IMAGE, SOUND = "a" * 64, "b" * 64
-
-
-def features(width: int, seed: int, length: int = 6) -> FeatureSequence:
-    values = np.random.default_rng(seed).normal(size=(length, width)).astype(np.float16)
-    return FeatureSequence(values, np.zeros((length, 2), dtype=np.float32))
 
 
 MEDIA: Media = {IMAGE: features(12, 1), SOUND: features(10, 2, length=9)}
-
-
-def dialogue(*turns: tuple[str, str] | Turn) -> Dialogue:
-    return Dialogue(id="d", turns=[t if isinstance(t, Turn) else Turn.of_text(*t) for t in turns])
-
-
-def showing(kind: str, media: str, text: str) -> Turn:
-    return Turn(speaker="User", parts=[Part(kind=kind, media=media), Part(kind="text", text=text)])
-
-
-def seeing() -> Dialogue:
-    return dialogue(
-        ("User", "What do you see?"),
-        ("Mira", "The sky."),
-        showing("image", IMAGE, "And now?"),
-        ("Mira", "A storm."),
-        showing("audio", SOUND, "Hold the line!"),
-    )
 
 
 @pytest.fixture

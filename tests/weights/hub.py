@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
+
+from tests.serving import running
 
 COMMIT = "a" * 40
 
@@ -81,13 +82,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
-@contextmanager
-def serving(files: Mapping[str, bytes]) -> Iterator[Hub]:
+def serving(files: Mapping[str, bytes]) -> AbstractContextManager[Hub]:
     """A hub that runs during the block."""
-    hub = Hub(files)
-    threading.Thread(target=hub.serve_forever, daemon=True).start()
-    try:
-        yield hub
-    finally:
-        hub.shutdown()
-        hub.server_close()
+    return running(Hub(files))

@@ -7,31 +7,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ruxi.characters import Character
 from ruxi.compress.export import export_engine
-from ruxi.dialogues import Dialogue, Part, Turn
-from ruxi.features import FeatureSequence
+from ruxi.dialogues import Dialogue
 from ruxi.model import RolePlayConfig, RolePlayForCausalLM
 from ruxi.prompt import Prompt
 from ruxi.runtime import Engine, Media, Sampling
 from ruxi.runtime.onnx.bundle import Bundle
 from ruxi.runtime.onnx.engine import OnnxEngine
 from ruxi.runtime.torch_engine import TorchEngine
+from tests.runtime.talk import GREEDY, IMAGE, SOUND, features
 from tests.scripted import small_tokenizer
 
 MIRA = Character(name="Mira", description="An airship captain. " * 12)
-GREEDY = Sampling(temperature=0, repetition_penalty=1, no_repeat_ngram=0, max_tokens=24)
-IMAGE, OTHER, SOUND = "a" * 64, "c" * 64, "b" * 64
-
-
-def features(width: int, seed: int, length: int = 6) -> FeatureSequence:
-    values = np.random.default_rng(seed).normal(size=(length, width)).astype(np.float16)
-    return FeatureSequence(values, np.zeros((length, 2), dtype=np.float32))
+OTHER = "c" * 64
 
 
 MODALITIES = {
@@ -39,24 +32,6 @@ MODALITIES = {
     "speech": {"extractor": "ears", "width": 10, "tokens": 3},
 }
 MEDIA: Media = {IMAGE: features(12, 1), OTHER: features(12, 5), SOUND: features(10, 2, length=9)}
-
-
-def dialogue(*turns: tuple[str, str] | Turn) -> Dialogue:
-    return Dialogue(id="d", turns=[t if isinstance(t, Turn) else Turn.of_text(*t) for t in turns])
-
-
-def showing(kind: str, media: str, text: str) -> Turn:
-    return Turn(speaker="User", parts=[Part(kind=kind, media=media), Part(kind="text", text=text)])
-
-
-def seeing(image: str = IMAGE) -> Dialogue:
-    return dialogue(
-        ("User", "What do you see?"),
-        ("Mira", "The sky."),
-        showing("image", image, "And now?"),
-        ("Mira", "A storm."),
-        showing("audio", SOUND, "Hold the line!"),
-    )
 
 
 def ask(engine: Engine, talk: Dialogue, **options: object) -> Prompt:

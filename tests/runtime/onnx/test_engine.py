@@ -13,18 +13,8 @@ from ruxi.errors import EngineError, ModelError, UsageError
 from ruxi.prompt import Prompt
 from ruxi.runtime import Engine, Perceptive, Sampling
 from ruxi.runtime.onnx.engine import OnnxEngine
-from tests.runtime.onnx.conftest import (
-    GREEDY,
-    IMAGE,
-    MEDIA,
-    OTHER,
-    Pair,
-    ask,
-    dialogue,
-    features,
-    seeing,
-    tokens_of,
-)
+from tests.runtime.onnx.conftest import MEDIA, OTHER, Pair, ask, tokens_of
+from tests.runtime.talk import GREEDY, IMAGE, dialogue, features, seeing
 
 KINDS: dict[str, dict[str, object]] = {
     "text": {"gate": 0.0},

@@ -17,7 +17,8 @@ from ruxi.errors import ModelError, UsageError
 from ruxi.runtime import Sampling, generate_several
 from ruxi.runtime.onnx.bundle import Precision
 from ruxi.runtime.onnx.engine import OnnxEngine
-from tests.runtime.onnx.conftest import GREEDY, MEDIA, Pair, ask, seeing
+from tests.runtime.onnx.conftest import MEDIA, Pair, ask
+from tests.runtime.talk import GREEDY, seeing
 from tests.tiny_models import save_llama
 
 

@@ -17,7 +17,8 @@ from ruxi.runtime import Sampling
 from ruxi.runtime.onnx.decoder import Decoder, Read, Result
 from ruxi.runtime.onnx.engine import OnnxEngine
 from ruxi.runtime.onnx.memory import Slot
-from tests.runtime.onnx.conftest import GREEDY, MEDIA, Pair, ask, dialogue, seeing, tokens_of
+from tests.runtime.onnx.conftest import MEDIA, Pair, ask, tokens_of
+from tests.runtime.talk import GREEDY, dialogue, seeing
 
 Opened = Callable[..., OnnxEngine]
 Pairs = Callable[..., Pair]

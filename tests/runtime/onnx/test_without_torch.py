@@ -15,7 +15,8 @@ import pytest
 from ruxi.features import FeatureCache, load_extractor
 from ruxi.media import open_medium
 from ruxi.runtime.onnx.engine import OnnxEngine
-from tests.runtime.onnx.conftest import GREEDY, MEDIA, Pair, ask, seeing, tokens_of
+from tests.runtime.onnx.conftest import MEDIA, Pair, ask, tokens_of
+from tests.runtime.talk import GREEDY, seeing
 from tests.senses import as_file, png
 
 BLOCKED = """
