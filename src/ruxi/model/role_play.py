@@ -257,7 +257,7 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             streams = {}
         if segment_ids is not None:
             position_ids = packed_positions(segments, attention_mask) if position_ids is None else position_ids
-            if self.language_model.config._attn_implementation == PACKED_ATTENTION:
+            if self.language_model.config._attn_implementation == PACKED_ATTENTION and device.type == "cpu":
                 options["packed_spans"] = spans_of(segments, attention_mask)
             attention_mask = packed_mask(segments, attention_mask)
             if self.language_model.config._attn_implementation == "eager":

@@ -75,6 +75,7 @@ class PromptBuilder:
         self._words_tokenizer.encode_special_tokens = True
         self._encode_words = lru_cache(maxsize=4096)(self._encode_words_now)
         self._encode_markup = lru_cache(maxsize=64)(self._encode_markup_now)
+        self._beginning = lru_cache(maxsize=64)(self._beginning_now)
 
     def with_options(
         self,
@@ -129,7 +130,7 @@ class PromptBuilder:
             DataError: Persona and last turn alone are too long.
         """
         speaker = speaker or character.call_name
-        user = user or _user_of(dialogue, speaker)
+        user = user or user_of(dialogue, speaker)
         named = len({turn.speaker for turn in dialogue.turns} - {speaker}) > 1
         persona = self._persona(character, dialogue, user)
         note = note_words(character, user, emotion) if reply else ""
@@ -230,7 +231,7 @@ class PromptBuilder:
             )
         yield _Piece.silent(self._encode_markup(self.chat_format.assistant[0]), index)
 
-    def _beginning(self, words: str, tokens: int) -> str:
+    def _beginning_now(self, words: str, tokens: int) -> str:
         """What the first tokens of a text say."""
         offsets = self._words_tokenizer.encode(words, add_special_tokens=False).offsets
         return words[: offsets[tokens - 1][1]] if tokens else ""
@@ -242,7 +243,8 @@ class PromptBuilder:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def _user_of(dialogue: Dialogue, speaker: str) -> str:
+def user_of(dialogue: Dialogue, speaker: str) -> str:
+    """What the person is called to whom a speaker talks."""
     people = [member.name for member in dialogue.cast if member.kind == "user"]
     others = people or [turn.speaker for turn in dialogue.turns if turn.speaker != speaker]
     return others[0] if others else "User"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ from torch import Tensor
 from ruxi.errors import ModelError
 from ruxi.features import load_extractor
 from ruxi.model import RolePlayForCausalLM
-from ruxi.model.adapter import ADAPTER_FILE, read_adapter_weights
+from ruxi.model.adapter import read_adapter_weights
 from ruxi.model.base import base_tokenizer, fastest_precision
+from ruxi.runtime.loading import adapter_folder
 from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import (
     Contrastive,
@@ -122,9 +124,12 @@ def load_teacher(name: str, student: RolePlayForCausalLM, precision: torch.dtype
     Raises:
         ModelError: It cannot be loaded, reads other tokens than the student, or other features of the same media.
     """
-    is_adapter = (Path(name) / ADAPTER_FILE).is_file()
-    load = RolePlayForCausalLM.from_pretrained if is_adapter else RolePlayForCausalLM.from_base
-    teacher: RolePlayForCausalLM = load(name, dtype=precision)
+    adapter = adapter_folder(name)
+    teacher: RolePlayForCausalLM = (
+        RolePlayForCausalLM.from_base(name, dtype=precision)
+        if adapter is None
+        else RolePlayForCausalLM.from_pretrained(adapter, dtype=precision)
+    )
     own, other = (base_tokenizer(m.config.base_model).get_vocab(True) for m in (student, teacher))
     if own != other:
         raise ModelError(
@@ -149,11 +154,17 @@ def sentence_encoder(model: RolePlayForCausalLM) -> CachedSentences:
     settings = model.config.alignment_settings
     if settings is None:
         raise ModelError("has no alignment", where="model", remedy="Add `alignment: {}` to the recipe's model.")
-    return CachedSentences(settings.extractor)
+    return _cached_sentences(settings.extractor)
+
+
+@cache
+def _cached_sentences(extractor: str) -> CachedSentences:
+    """One for all folds and trials of a process."""
+    return CachedSentences(extractor)
 
 
 class CachedSentences:
-    """Sentence vectors, each computed once a run.
+    """Sentence vectors, each computed once.
 
     Args:
         extractor: Name of a text extractor with `embed(texts)`.

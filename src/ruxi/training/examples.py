@@ -135,10 +135,11 @@ class Example:
 
 def selected(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
     """The dialogues of one split that a recipe takes, in the set's order."""
+    fitting = _fitting(data, source, split)
     if source.limit is None:
-        return _fitting(data, source, split)
-    drawn = set(nsmallest(source.limit, (d.id for d in _fitting(data, source, split)), key=_share))
-    return (dialogue for dialogue in _fitting(data, source, split) if dialogue.id in drawn)
+        return fitting
+    drawn = nsmallest(source.limit, enumerate(fitting), key=lambda numbered: _share(numbered[1].id))
+    return (dialogue for _, dialogue in sorted(drawn, key=lambda numbered: numbered[0]))
 
 
 def _fitting(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
@@ -204,7 +205,7 @@ class ExampleBuilder:
             dialogue = self._with_findings(dialogue)
         builder = self._described if described else self._plain
         for name, character_id in _speakers(dialogue, source.speakers):
-            character = _character(name, character_id, data, characters)
+            character = character_of(name, character_id, data, characters)
             targets: Literal["all", "none"] = "none" if source.speakers == "none" else "all"
             example = self._built(builder, character, dialogue, name, targets)
             if example is None:
@@ -268,7 +269,7 @@ class ExampleBuilder:
         # In turn, so that the first so many hold pairs of every kind.
         for pair in chain.from_iterable(zip_longest(*made)):
             if pair is not None:
-                character = _character(pair.speaker, pair.character, data, characters)
+                character = character_of(pair.speaker, pair.character, data, characters)
                 example = self._pair(pair, character, described=self._is_described(pair.better, source))
                 if example is not None:
                     yield example
@@ -357,7 +358,7 @@ def _said_about(dialogue: Dialogue, turn: int, part: Part) -> tuple[str, ...]:
     return tuple(words for words in (following.text, *others) if words)
 
 
-def _character(name: str, identifier: str | None, data: DialogueSet, known: dict[str, Character]) -> Character:
+def character_of(name: str, identifier: str | None, data: DialogueSet, known: dict[str, Character]) -> Character:
     """The card of a speaker, read once; one without a card has only a name."""
     if identifier is None:
         return LISTENER if name == LISTENER.name else Character(name=name)

@@ -28,7 +28,6 @@ class Contrastive:
     """
 
     name = "contrastive"
-    chooses = True
     further: tuple[str, ...] = ()
 
     def __init__(self, sentences: SentenceEncoder) -> None:
@@ -46,7 +45,9 @@ class Contrastive:
             inputs = run.batch.media[stream]
             tokens = run.model.resamplers[stream](inputs.values[chosen], inputs.mask[chosen])
             media = run.model.alignment.embed(stream, tokens)
-            meanings = torch.stack([F.normalize(self.sentences(says[index]).mean(dim=0), dim=0) for index in chosen])
+            vectors = self.sentences([text for index in chosen for text in says[index]])
+            several = vectors.split([len(says[index]) for index in chosen])
+            meanings = torch.stack([F.normalize(one.mean(dim=0), dim=0) for one in several])
             same = [" ".join(says[index]) for index in chosen]
             losses.append(info_nce(run.model.alignment.similarity(media, meanings), same))
         if not losses:
