@@ -70,6 +70,16 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that `append_line` adds to; one that a kill cut short is taken away."""
+    if not path.is_file():
+        return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:
+        write_bytes(path, b"".join(line + b"\n" for line in lines))
+    return lines
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Fill a folder that appears under its name only when the block ends without an error.

@@ -20,6 +20,7 @@ import yaml
 from ruxi import files
 from ruxi.dialogues.splits import fold_of
 from ruxi.errors import DataError, UsageError
+from ruxi.evaluation.tables import table
 from ruxi.training import processes, run
 from ruxi.training.building import build_model
 from ruxi.training.examples import Example
@@ -222,12 +223,7 @@ def _table(
     ):
         rows.append([label, f"{statistics.fmean(values):.1f}", "", *map(str, values)])
     heading = ["measure", "mean", "standard deviation", *numbers]
-    lines = [f"# {recipe.name}: {len(done)} of {folds} folds", "", _row(heading), _row(["---"] * len(heading))]
-    return "\n".join([*lines, *map(_row, rows)]) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"# {recipe.name}: {len(done)} of {folds} folds\n\n{table(heading, rows)}"
 
 
 def _shown(name: str) -> str:
@@ -241,7 +237,7 @@ def _draw(folder: Path, recipe: Recipe, done: Sequence[Fold]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    metric = f"eval_{recipe.run.metric.removeprefix('eval_')}"
+    metric = f"eval_{recipe.run.measure}"
     figure, (curves, ends) = pyplot.subplots(1, 2, figsize=(10, 4), constrained_layout=True, width_ratios=[2, 1])
     for fold in done:
         points = [p for p in _evaluations(folder / f"fold-{fold.number}") if metric in p]

@@ -125,6 +125,11 @@ class RunSettings(_Section):
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Arithmetic of the forward pass.")
     example_prompts: int = Field(2, ge=0, description="Validation dialogues whose replies are shown in TensorBoard.")
 
+    @property
+    def measure(self) -> str:
+        """The metric without the prefix that the Trainer gives it."""
+        return self.metric.removeprefix("eval_")
+
 
 class ModelSettings(_Section):
     """What is trained around which base model; see `ruxi.model.config` for the fields of each part."""
@@ -151,7 +156,7 @@ class ModelSettings(_Section):
         return self
 
 
-_CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference"})
+CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference"})
 """Objectives that have an accuracy."""
 
 
@@ -183,7 +188,7 @@ class Recipe(_Section):
         for name, weight in self.objectives.model_dump().items():
             if weight:
                 names.append("reply_nats" if name == "reply" else f"{name}_loss")
-                names += [f"{name}_accuracy"] if name in _CHOOSING else []
+                names += [f"{name}_accuracy"] if name in CHOOSING else []
         if self.objectives.preference:
             kinds = dict.fromkeys(kind for source in self.data for kind in source.preferences)
             names += ["preference_margin", *(f"preference_{kind}_accuracy" for kind in kinds)]
@@ -204,7 +209,7 @@ class Recipe(_Section):
             faults.append("objectives.distillation needs a teacher; add `teacher: {model: NAME}`")
         if self.teacher is not None and not weights.distillation:
             faults.append("teacher: nobody learns from it; give objectives.distillation a weight or leave it out")
-        metric = self.run.metric.removeprefix("eval_")
+        metric = self.run.measure
         if metric not in self.measures():
             faults.append(f"run.metric: {metric!r} is not measured; known here: {', '.join(self.measures())}")
         if faults:

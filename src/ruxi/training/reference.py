@@ -135,14 +135,13 @@ def _key(example: Example) -> str:
 
 
 def _read(path: Path) -> dict[str, tuple[float, float]]:
-    """What is kept; a line that a kill cut short is passed over."""
+    """What is kept; lines that hold something else are passed over."""
     known = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            try:
-                found = json.loads(line)
-                better, worse = found["nats"]
-                known[str(found["pair"])] = (float(better), float(worse))
-            except (ValueError, KeyError, TypeError):
-                continue
+    for line in files.whole_lines(path):
+        try:
+            found = json.loads(line)
+            better, worse = found["nats"]
+            known[str(found["pair"])] = (float(better), float(worse))
+        except (ValueError, KeyError, TypeError):
+            continue
     return known

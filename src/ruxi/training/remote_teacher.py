@@ -28,9 +28,10 @@ from ruxi.endpoint import object_in
 from ruxi.evaluation.generation import speaks_for
 from ruxi.evaluation.judge.client import ChatClient
 from ruxi.evaluation.judge.judging import picture_parts
-from ruxi.media import MediaFolder
+from ruxi.prompt.builder import user_of
 from ruxi.prompt.parts import words_of_turn
 from ruxi.prompt.persona import persona_words
+from ruxi.training.examples import character_of
 from ruxi.training.pairs import reply_turns
 
 Turns = Literal["last", "all"]
@@ -169,9 +170,7 @@ class RemoteTeacher:
                 turns = reply_turns(dialogue, member.name) if member.kind == "character" else []
                 if not turns:
                     continue
-                if member.character is not None and member.character not in characters:
-                    characters[member.character] = self._source.character(member.character)
-                character = characters[member.character] if member.character else Character(name=member.name)
+                character = character_of(member.name, member.character, self._source, characters)
                 yield _Part(dialogue, member.name, character, turns if self._turns == "all" else turns[-1:])
 
     def _taught(self, part: _Part) -> Dialogue | None:
@@ -199,7 +198,7 @@ class RemoteTeacher:
                 self.report.stopped = True
                 return None
         content: Any = _as_data(before.turns)
-        pictures = picture_parts(before, self._media) if self._send_pictures else []
+        pictures = picture_parts(before, self._source.media) if self._send_pictures else []
         if pictures:
             content = [*pictures, {"type": "text", "text": content}]
         answer = self._client.ask(
@@ -215,14 +214,8 @@ class RemoteTeacher:
                 self.report.completion_tokens += answer.completion_tokens
         return reply
 
-    @property
-    def _media(self) -> MediaFolder:
-        return self._source.media
-
     def _instructions(self, part: _Part, dialogue: Dialogue) -> str:
-        others = [m.name for m in dialogue.cast if m.kind == "user"]
-        others += [turn.speaker for turn in dialogue.turns if turn.speaker != part.speaker]
-        persona = persona_words(part.character, dialogue, others[0] if others else "User")
+        persona = persona_words(part.character, dialogue, user_of(dialogue, part.speaker))
         return f"{persona}\n\n{_INSTRUCTIONS.format(name=part.speaker, longest=self._longest)}"
 
 

@@ -252,8 +252,7 @@ def held_out_batches(recipe: Recipe, prepared: Prepared) -> list[Batch]:
 def _arguments(recipe: Recipe, folder: Path, steps: int, *, evaluates: bool, quiet: bool) -> TrainingArguments:
     run, optimiser = recipe.run, recipe.optimiser
     when: Literal["steps", "no"] = "steps" if evaluates else "no"
-    # The metric's name as the Trainer knows it; everything but an accuracy gets better by falling.
-    metric = f"eval_{run.metric.removeprefix('eval_')}"
+    metric = f"eval_{run.measure}"
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=recipe.sequence.rows,

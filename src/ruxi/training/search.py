@@ -151,7 +151,7 @@ def check_space(recipe: Recipe, space: Space) -> None:
                 faults.append(f"{field} = {value!r}: {error}".replace("\n  - ", " "))
                 break
     weights = [field for field in space if field.startswith("objectives.")]
-    if weights and recipe.run.metric.removeprefix("eval_") == "loss":
+    if weights and recipe.run.measure == "loss":
         faults.append(
             f"{', '.join(weights)}: the metric `loss` is weighted by them; set run.metric to one of "
             f"{', '.join(name for name in recipe.measures() if name != 'loss')}"
@@ -178,7 +178,7 @@ def _open(optuna: Any, recipe: Recipe, space: Space, folder: Path, resume: bool)
             "holds a search already", where=str(folder), remedy="Add --resume to go on, or name another --out folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    metric = recipe.run.metric.removeprefix("eval_")
+    metric = recipe.run.measure
     storage = f"sqlite:///{path.resolve()}"
     study: Study = optuna.create_study(
         storage=storage,
@@ -224,7 +224,7 @@ def _ended(study: Study) -> int:
 
 
 def _run_trial(optuna: Any, study: Study, trial: Trial, recipe: Recipe, home: Path, options: Mapping[str, Any]) -> None:
-    metric = f"eval_{recipe.run.metric.removeprefix('eval_')}"
+    metric = f"eval_{recipe.run.measure}"
     last = -1
 
     def report(metrics: dict[str, float]) -> None:
@@ -234,7 +234,6 @@ def _run_trial(optuna: Any, study: Study, trial: Trial, recipe: Recipe, home: Pa
         if step > last and math.isfinite(metrics[metric]):
             last = step
             trial.report(metrics[metric], step)
-            trial.set_user_attr("reached", step)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
@@ -275,7 +274,7 @@ def _finish(recipe: Recipe, study: Study, folder: Path) -> Search:
         raise DataError(
             "no trial gave a number", where=str(folder), remedy="Search lower learning rates, or more trials."
         ) from error
-    metric = recipe.run.metric.removeprefix("eval_")
+    metric = recipe.run.measure
     chosen = with_values(recipe, best.params, name=f"{recipe.name}-best")
     path = folder / "best.yaml"
     heading = (

@@ -104,7 +104,7 @@ def default_space(recipe: Recipe) -> Space:
             space["optimiser.gate_learning_rate"] = _around(optimiser.gate_learning_rate or rate)
     if model.modalities:
         space["sequence.modality_dropout"] = SearchRange(low=0.0, high=0.4)
-    if recipe.run.metric.removeprefix("eval_") != "loss":
+    if recipe.run.measure != "loss":
         for name, weight in recipe.objectives.model_dump().items():
             if weight and name != "reply":
                 space[f"objectives.{name}"] = _around(weight)

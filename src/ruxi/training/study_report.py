@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruxi import files
+from ruxi.evaluation.tables import table
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -82,24 +83,17 @@ def _facts(trial: FrozenTrial) -> dict[str, Any]:
 def _summary(name: str, metric: str, trials: list[FrozenTrial], importance: dict[str, dict[str, float]]) -> str:
     fields = list(trials[0].params) if trials else []
     heading = ["trial", metric.replace("_", " "), "ended", "steps", *fields]
-    lines = [f"# {name}: {len(trials)} trials", "", _row(heading), _row(["---"] * len(heading))]
+    rows = []
     for trial in trials:
         measured = "" if trial.value is None else f"{trial.value:.4f}"
         values = [_shown(trial.params.get(field)) for field in fields]
         steps = str(trial.user_attrs["steps"])
-        lines.append(_row([trial.user_attrs["folder"], measured, trial.state.name.lower(), steps, *values]))
-    lines += ["", "## Importance", ""]
-    if not importance:
-        lines.append("The trials do not tell: too few, or all ended alike.")
-    else:
-        lines += [_row(["field", *importance]), _row(["---"] * (len(importance) + 1))]
-        for field in next(iter(importance.values())):
-            lines.append(_row([field, *(f"{shares.get(field, 0.0):.2f}" for shares in importance.values())]))
-    return "\n".join(lines) + "\n"
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        rows.append([trial.user_attrs["folder"], measured, trial.state.name.lower(), steps, *values])
+    told = "The trials do not tell: too few, or all ended alike.\n"
+    if importance:
+        known = [[f, *(f"{by.get(f, 0.0):.2f}" for by in importance.values())] for f in next(iter(importance.values()))]
+        told = table(["field", *importance], known)
+    return f"# {name}: {len(trials)} trials\n\n{table(heading, rows)}\n## Importance\n\n{told}"
 
 
 def _shown(value: Any) -> str:
@@ -111,7 +105,6 @@ def _draw(study: Study, folder: Path) -> None:
 
     matplotlib.use("Agg")
     import numpy as np
-    import optuna
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as plots
 
@@ -130,4 +123,3 @@ def _draw(study: Study, folder: Path) -> None:
         with files.writing(folder / f"{name}.png") as file:
             figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
         pyplot.close(figure)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)

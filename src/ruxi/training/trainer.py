@@ -26,7 +26,7 @@ from ruxi.training.batch import Batch
 from ruxi.training.learner import NOTHING, Learner
 from ruxi.training.objectives import Loss
 from ruxi.training.packing import Collator
-from ruxi.training.recipe import OptimiserSettings
+from ruxi.training.recipe import CHOOSING, OptimiserSettings
 
 
 class RolePlayTrainer(Trainer):
@@ -68,7 +68,6 @@ class RolePlayTrainer(Trainer):
         self.on_evaluation = on_evaluation
         self.model_accepts_loss_kwargs = True
         self._sums: dict[str, float] = defaultdict(float)
-        self._choosing = [objective.name for objective, _ in learner.objectives if objective.chooses]
         self._since = time.perf_counter()
 
     def _get_train_sampler(self, *args: Any, **kwargs: Any) -> SequentialSampler:
@@ -108,7 +107,7 @@ class RolePlayTrainer(Trainer):
             else:
                 share = loss.total / max(loss.count, 1) / steps
             total = total + weight * share
-            self._note(objective.name, loss)
+            _note(self._sums, objective.name, loss)
         self._sums["tokens"] += float(inputs["batch"].attention_mask.sum())
         if NOTHING in losses:
             total = total + losses[NOTHING].total
@@ -117,20 +116,11 @@ class RolePlayTrainer(Trainer):
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: value.to(self.args.device) for name, value in inputs.items()}
 
-    def _note(self, name: str, loss: Loss) -> None:
-        self._sums[f"{name}_total"] += float(loss.total.detach())
-        self._sums[f"{name}_count"] += loss.count
-        if loss.correct is not None:
-            self._sums[f"{name}_correct"] += loss.correct
-        for measure, (value, number) in loss.further.items():
-            self._sums[f"{name}_{measure}_sum"] += value
-            self._sums[f"{name}_{measure}_number"] += number
-
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add objectives, gates and speed to what the Trainer logs while it trains."""
         if "loss" in logs:
             sums = self._summed(self._sums)
-            logs |= measures(sums, choosing=self._choosing)
+            logs |= measures(sums)
             elapsed = time.perf_counter() - self._since
             logs["tokens_per_second"] = round(sums["tokens"] / max(elapsed, 1e-9), 1)
             logs |= {f"gate_{layer}": round(gate, 5) for layer, gate in self.learner.model.fusion.gates().items()}
@@ -152,15 +142,10 @@ class RolePlayTrainer(Trainer):
             if index >= len(self.held_out):
                 continue
             for name, loss in losses.items():
-                sums[f"{name}_total"] += float(loss.total)
-                sums[f"{name}_count"] += loss.count
-                sums[f"{name}_correct"] += loss.correct or 0
-                for measure, (value, number) in loss.further.items():
-                    sums[f"{name}_{measure}_sum"] += value
-                    sums[f"{name}_{measure}_number"] += number
+                _note(sums, name, loss)
         sums = self._summed(sums)
         self.learner.train(was_training)
-        found = measures(sums, choosing=self._choosing)
+        found = measures(sums)
         weighted = [
             weight * sums[f"{o.name}_total"] / sums[f"{o.name}_count"]
             for o, weight in self.learner.objectives
@@ -204,6 +189,16 @@ class RolePlayTrainer(Trainer):
             self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
+def _note(sums: dict[str, float], name: str, loss: Loss) -> None:
+    """Add a loss of one objective to the sums, see `measures`."""
+    sums[f"{name}_total"] += float(loss.total.detach())
+    sums[f"{name}_count"] += loss.count
+    sums[f"{name}_correct"] += loss.correct or 0
+    for measure, (value, number) in loss.further.items():
+        sums[f"{name}_{measure}_sum"] += value
+        sums[f"{name}_{measure}_number"] += number
+
+
 def whole_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Put together what FSDP has spread over processes, all of which must ask; other weights stay as they are."""
     return {name: t.full_tensor() if isinstance(t, DTensor) else t for name, t in weights.items()}
@@ -219,12 +214,11 @@ def sharded_as(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict
     return spread
 
 
-def measures(sums: dict[str, float], *, choosing: Sequence[str]) -> dict[str, float]:
+def measures(sums: dict[str, float]) -> dict[str, float]:
     """Means of summed losses: nats a token for replies, loss and accuracy for the rest.
 
     Args:
         sums: `NAME_total`, `NAME_count`, `NAME_correct`; `NAME_MEASURE_sum` and `_number` for further measures.
-        choosing: Objectives that have an accuracy.
     """
     found = {}
     for key, count in list(sums.items()):
@@ -236,6 +230,6 @@ def measures(sums: dict[str, float], *, choosing: Sequence[str]) -> dict[str, fl
             continue
         mean = sums[f"{name}_total"] / count
         found["reply_nats" if name == "reply" else f"{name}_loss"] = round(mean, 5)
-        if name in choosing:
+        if name in CHOOSING:
             found[f"{name}_accuracy"] = round(sums[f"{name}_correct"] / count, 4)
     return found

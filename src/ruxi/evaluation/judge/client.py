@@ -103,18 +103,14 @@ class ChatClient:
 def _read(path: Path) -> dict[str, ChatAnswer]:
     """Answers that were kept; a line that a kill cut short is taken away."""
     known = {}
-    if path.is_file():
-        *lines, rest = path.read_bytes().split(b"\n")
-        if rest:
-            files.write_bytes(path, b"".join(line + b"\n" for line in lines))
-        for line in lines:
-            try:
-                found = json.loads(line)
-                known[found["key"]] = ChatAnswer(
-                    str(found["text"]), int(found["prompt_tokens"]), int(found["completion_tokens"])
-                )
-            except (ValueError, KeyError, TypeError):
-                continue
+    for line in files.whole_lines(path):
+        try:
+            found = json.loads(line)
+            known[found["key"]] = ChatAnswer(
+                str(found["text"]), int(found["prompt_tokens"]), int(found["completion_tokens"])
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
     return known
 
 

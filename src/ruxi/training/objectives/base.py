@@ -73,12 +73,10 @@ class Objective(Protocol):
 
     Attributes:
         name: Its field in a recipe's `objectives`.
-        chooses: Whether it gives a number of right choices, and with it an accuracy.
         further: Names of its further measures.
     """
 
     name: str
-    chooses: bool
     further: tuple[str, ...]
 
     def __call__(self, run: Pass) -> Loss | None:

@@ -25,7 +25,6 @@ class Distillation:
     """
 
     name = "distillation"
-    chooses = False
     further: tuple[str, ...] = ()
 
     def __init__(self, teacher: RolePlayForCausalLM, temperature: float = 1.0) -> None:

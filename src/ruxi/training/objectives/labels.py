@@ -12,7 +12,6 @@ class Emotion:
     """Cross-entropy of the emotion head."""
 
     name = "emotion"
-    chooses = True
     further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:
@@ -24,7 +23,6 @@ class Intent:
     """Cross-entropy of the intent head."""
 
     name = "intent"
-    chooses = True
     further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:

@@ -25,7 +25,6 @@ class Preference:
     """
 
     name = "preference"
-    chooses = True
     further = ("margin", *(f"{kind}_accuracy" for kind in PAIR_KINDS))
 
     def __init__(self, beta: float) -> None:

@@ -24,7 +24,6 @@ class Reply:
     """Cross-entropy of the character's tokens, in nats."""
 
     name = "reply"
-    chooses = False
     further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:

@@ -23,7 +23,6 @@ class SpeechKL:
     """KL(answer to the transcript ‖ answer to the speech), in nats."""
 
     name = "speech_kl"
-    chooses = False
     further: tuple[str, ...] = ()
 
     def __call__(self, run: Pass) -> Loss | None:
