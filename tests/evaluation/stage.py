@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ruxi.characters import Character
-from ruxi.dialogues import CastMember, DatasetWriter, Dialogue, Part, Turn
+from ruxi.dialogues import CastMember, DatasetWriter, Dialogue, Label, Part, Turn
 from ruxi.evaluation import EvaluationData, Player
-from ruxi.features import FeatureCache
+from ruxi.features import FeatureCache, FeatureSequence
 from ruxi.prompt import Prompt
-from ruxi.runtime import Delta, Media, Sampling
+from ruxi.runtime import Delta, Feelings, Media, Sampling
 from ruxi.scene.perception import Perception
 from tests.scripted import ScriptedEngine
 from tests.senses import png, senses
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220)}
+SKIES = {"cloudy": (20, 20, 220), "rain": (20, 220, 20), "shine": (220, 20, 20), "sunrise": (220, 20, 20)}
 ROLES = ("Mira", "Bo", "Ana")
 
 
@@ -67,6 +68,17 @@ def write_set(
     return EvaluationData(folder)
 
 
+def weather_set(folder: Path) -> EvaluationData:
+    """A picture of each weather; shine and sunrise look the same."""
+    with DatasetWriter(folder, name="weather") as writer:
+        for number, (label, colour) in enumerate(SKIES.items()):
+            picture = writer.add_medium(png(*(channel + number for channel in colour)))
+            said = [Label(name=label, source="weather")]
+            part = Part(kind="image", media=picture, labels=said, text=f"It is {label}", name=f"{label}.jpg")
+            writer.add(Dialogue(id=label, turns=[Turn(speaker="User", parts=[part])], split="validation"))
+    return EvaluationData(folder)
+
+
 class ScoringEngine(ScriptedEngine):
     """Scores replies by a function of the prompt's text and the reply's text, the same for each token."""
 
@@ -101,6 +113,21 @@ class ReplyingEngine(ScoringEngine):
         self.replies = [self._say(self._texts(prompt)[0])]
         self.asked.clear()
         return super().generate(prompt, media, sampling)
+
+
+class SharedSpace(ScoringEngine):
+    """Has a space in which media and sentences lie, by the first feature of a medium."""
+
+    def __init__(self, near: Callable[[float, str], float]) -> None:
+        super().__init__(lambda context, reply: -1.0)
+        self._near = near
+
+    def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
+        return [{} for _ in prompts]
+
+    def similarity(self, media: Sequence[tuple[str, FeatureSequence]], sentences: Sequence[str]) -> list[list[float]]:
+        firsts = [float(features.values[0, 0]) for _, features in media]
+        return [[self._near(first, sentence) for sentence in sentences] for first in firsts]
 
 
 def knows_the_answers(dialogues: int = 12, *, shuffled: bool = False) -> Callable[[str, str], float]:

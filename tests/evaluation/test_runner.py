@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ruxi.errors import DataError, UsageError
+from ruxi.errors import UsageError
 from ruxi.evaluation import EvaluationData, Planned, Results, evaluate, make_task
-from ruxi.evaluation.comparison import compare_folders, comparison_table
 from ruxi.evaluation.results import TaskResult
 from ruxi.evaluation.runner import floors_path, records_path
 from tests.evaluation.stage import ScoringEngine, knows_the_answers, player, write_set
@@ -169,30 +168,6 @@ def test_items_with_pictures_from_training_are_marked_and_counted_apart(tmp_path
     assert (result.metric("gain over shuffled").value or 0) > 0.4
     assert result.metric("gain over shuffled, unknown media").value == 0.0
     assert result.metric("gain over shuffled, unknown media").floors == {"blind": 0.0}
-
-
-def test_two_models_are_compared_on_the_items_that_both_have(tmp_path: Path) -> None:
-    data = write_set(tmp_path / "set", dialogues=60)
-    run(tmp_path, data, ScoringEngine(lambda c, r: -len(r) / 9, name="weak"), "weak", "next_reply", "reply_likelihood")
-    run(tmp_path, data, ScoringEngine(knows_the_answers(60), name="strong"), "strong", "next_reply")
-    comparison = compare_folders(tmp_path / "weak", tmp_path / "strong")
-    hits = next(d for d in comparison.differences if d.metric == "hits@1")
-    assert (hits.better, hits.items) == ("second", 60)
-    assert hits.difference == pytest.approx(hits.second - hits.first)
-    assert hits.p_value < 0.01
-    assert comparison.left_out == ["reply_likelihood@stage: done by weak only"]
-    assert "strong" in comparison_table(comparison)
-    backwards = compare_folders(tmp_path / "strong", tmp_path / "weak")
-    assert next(d for d in backwards.differences if d.metric == "hits@1").better == "first"
-
-
-def test_folders_without_a_task_in_common_are_refused(tmp_path: Path, data: EvaluationData) -> None:
-    run(tmp_path, data, ScoringEngine(knows_the_answers()), "one", "next_reply")
-    run(tmp_path, data, ScoringEngine(knows_the_answers()), "two", "media_gain")
-    with pytest.raises(DataError, match="no task in common"):
-        compare_folders(tmp_path / "one", tmp_path / "two")
-    with pytest.raises(DataError, match="ruxi eval"):
-        compare_folders(tmp_path / "one", tmp_path / "nowhere")
 
 
 def test_wrong_task_options_are_named(data: EvaluationData) -> None:

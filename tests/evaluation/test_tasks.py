@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,20 @@ from ruxi.errors import DataError
 from ruxi.evaluation import EvaluationData, Planned, TaskResult, evaluate, make_task
 from ruxi.evaluation.tasks.persona import first_person, negated
 from ruxi.evaluation.tasks.weather import named_weather
-from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt
 from ruxi.runtime import Feelings, Media
-from tests.evaluation.stage import ReplyingEngine, ScoringEngine, knows_the_answers, player, write_set
+from tests.evaluation.stage import (
+    SKIES,
+    ReplyingEngine,
+    ScoringEngine,
+    SharedSpace,
+    knows_the_answers,
+    player,
+    weather_set,
+    write_set,
+)
 from tests.scripted import ScriptedEngine
 from tests.senses import png, wav
-
-COLOUR_OF = {"cloudy": (20, 20, 220), "rain": (20, 220, 20), "shine": (220, 20, 20), "sunrise": (220, 20, 20)}
 
 
 def run(tmp_path: Path, engine: ScriptedEngine, data: EvaluationData, task: str, **options: object) -> TaskResult:
@@ -143,16 +149,6 @@ def test_intents_are_named(tmp_path: Path) -> None:
     assert value(result, "accuracy") == 1.0
 
 
-def weather_set(folder: Path) -> EvaluationData:
-    with DatasetWriter(folder, name="weather") as writer:
-        for number, (label, colour) in enumerate(COLOUR_OF.items()):
-            picture = writer.add_medium(png(*(channel + number for channel in colour)))
-            said = [Label(name=label, source="weather")]
-            part = Part(kind="image", media=picture, labels=said, text=f"It is {label}", name=f"{label}.jpg")
-            writer.add(Dialogue(id=label, turns=[Turn(speaker="User", parts=[part])], split="validation"))
-    return EvaluationData(folder)
-
-
 def test_the_worked_example_counts_likely_answers_and_spoken_ones(tmp_path: Path) -> None:
     data = weather_set(tmp_path / "set")
 
@@ -173,24 +169,9 @@ def test_the_worked_example_counts_likely_answers_and_spoken_ones(tmp_path: Path
     asked: list[str] = []
     blind = run(tmp_path, ScoringEngine(lambda c, r: asked.append(c) or -1.0), data, "weather", generate=False)
     # Neither the label nor the caption nor the name of the file gives the answer away.
-    assert not any(kind in text for text in asked for kind in COLOUR_OF)
+    assert not any(kind in text for text in asked for kind in SKIES)
     assert value(blind, "accuracy") == pytest.approx(1 / 4)
     assert [metric.name for metric in blind.metrics] == ["accuracy by plain likelihood", "accuracy", "macro F1"]
-
-
-class SharedSpace(ScoringEngine):
-    """Has a space in which media and sentences lie, by the first feature of a medium."""
-
-    def __init__(self, near: Callable[[float, str], float]) -> None:
-        super().__init__(lambda context, reply: -1.0)
-        self._near = near
-
-    def perceive(self, prompts: Sequence[Prompt], media: Media) -> list[Feelings]:
-        return [{} for _ in prompts]
-
-    def similarity(self, media: Sequence[tuple[str, FeatureSequence]], sentences: Sequence[str]) -> list[list[float]]:
-        firsts = [float(features.values[0, 0]) for _, features in media]
-        return [[self._near(first, sentence) for sentence in sentences] for first in firsts]
 
 
 def test_the_worked_example_is_asked_through_the_shared_space_once_a_picture(tmp_path: Path) -> None:

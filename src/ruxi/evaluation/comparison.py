@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,10 +49,11 @@ class Comparison(BaseModel):
     """Two evaluations, item by item.
 
     Attributes:
-        first: Name of the first model.
+        first: Name of the first model; its folder, where both have the same name.
         second: Name of the second.
         differences: One for each metric of each task that both did.
-        left_out: Tasks that only one of them did, or that they did on different data or with different options.
+        left_out: Tasks and metrics that only one of them has, and tasks that they did on different data or with
+            different options.
     """
 
     first: str
@@ -67,13 +69,16 @@ def compare_folders(first: Path, second: Path) -> Comparison:
         DataError: A folder holds no results, or the two have no task in common.
     """
     one, two = Results.load(first), Results.load(second)
-    found = Comparison(first=str(one.model.get("name")), second=str(two.model.get("name")))
+    names = [str(results.model.get("name", "model")) for results in (one, two)]
+    if names[0] == names[1]:
+        names = [str(first), str(second)]
+    found = Comparison(first=names[0], second=names[1])
     others = {task.label: task for task in two.tasks if not task.skipped}
     for task in one.tasks:
         if task.skipped or task.label not in others:
             found.left_out.append(f"{task.label}: done by {found.first} only")
             continue
-        found.differences += _differences(task, first, second, one.seeds, two.seeds, found.left_out)
+        _compare_task(found, task, first, second, sorted({*one.seeds} & {*two.seeds}))
     done = {task.label for task in one.tasks if not task.skipped}
     found.left_out += [f"{label}: done by {found.second} only" for label in others if label not in done]
     if not found.differences:
@@ -101,40 +106,44 @@ def comparison_table(found: Comparison) -> str:
         ]
         for one in found.differences
     ]
-    notes = "".join(f"\nLeft out: {reason}.\n" for reason in found.left_out)
-    return table(head, rows) + notes
+    notes = "".join(f"- {reason}\n" for reason in found.left_out)
+    return table(head, rows) + (f"\nLeft out:\n\n{notes}" if notes else "")
 
 
-def _differences(
-    task: TaskResult, first: Path, second: Path, seeds: Sequence[int], other_seeds: Sequence[int], left_out: list[str]
-) -> list[MetricDifference]:
+def _compare_task(found: Comparison, task: TaskResult, first: Path, second: Path, seeds: Sequence[int]) -> None:
+    """Add the differences of one task, or why there are none."""
     pairs: list[tuple[Record, Record]] = []
     options: dict[str, object] = {}
-    for seed in sorted({*seeds} & {*other_seeds}):
+    for seed in seeds:
         head_one, records = read_records(records_path(first, task.label, seed))
         head_two, others = read_records(records_path(second, task.label, seed))
         differing = [key for key in ("options", "data") if head_one.get(key) != head_two.get(key)]
         if differing:
-            left_out.append(f"{task.label}: other {' and '.join(differing)}")
-            return []
+            found.left_out.append(f"{task.label}: other {' and '.join(differing)}")
+            return
         options = dict(head_one.get("options", {}))
         known = {record.id: record for record in others if record.values}
         pairs += [(record, known[record.id]) for record in records if record.values and record.id in known]
     if not pairs:
-        left_out.append(f"{task.label}: no seed and item in common")
-        return []
+        found.left_out.append(f"{task.label}: no seed and item in common")
+        return
     ones, twos = [one for one, _ in pairs], [two for _, two in pairs]
     vocabulary = vocabulary_of([*ones, *twos])
     columns_one, columns_two = columns_of(ones, vocabulary), columns_of(twos, vocabulary)
-    found = []
+    alone: dict[str, list[str]] = {}
     for metric in make_task(task.task, options).metrics():
         of_one, of_two = metric.measure(columns_one), metric.measure(columns_two)
+        if not (math.isfinite(of_one) and math.isfinite(of_two)):
+            # A measure that only some models have, for example of a head that the other one lacks.
+            if math.isfinite(of_one) or math.isfinite(of_two):
+                alone.setdefault(found.first if math.isfinite(of_one) else found.second, []).append(metric.name)
+            continue
         difference = compare(columns_one, columns_two, metric.measure, [one.cluster for one in ones])
         surely = difference.low > 0 or difference.high < 0
         better = None
         if surely and metric.higher_is_better is not None:
             better = "second" if (difference.value > 0) == metric.higher_is_better else "first"
-        found.append(
+        found.differences.append(
             MetricDifference(
                 task=task.label,
                 metric=metric.name,
@@ -148,4 +157,4 @@ def _differences(
                 items=len(pairs),
             )
         )
-    return found
+    found.left_out += [f"{task.label}, {', '.join(names)}: measured of {name} only" for name, names in alone.items()]

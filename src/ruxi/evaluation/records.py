@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ruxi import files
-from ruxi.errors import UsageError
+from ruxi.errors import DataError, UsageError
 from ruxi.evaluation.task import Record
 
 
@@ -63,8 +63,19 @@ class RecordFile:
 
 
 def read_records(path: Path) -> tuple[dict[str, Any], list[Record]]:
-    """What a file's records belong to, and the records."""
-    lines = path.read_bytes().split(b"\n")
+    """What a file's records belong to, and the records.
+
+    Raises:
+        DataError: The file is not there or cannot be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(
+            f"cannot be read ({error.strerror})",
+            where=str(path),
+            remedy="A comparison needs the whole result folder, with its records.",
+        ) from None
     found = {record.id: record for record in _records(lines[1:])}
     return files.json_object(lines[0]) or {}, list(found.values())
 
