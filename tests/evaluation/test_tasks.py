@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def test_emotions_are_named_by_heads_in_the_seven_classes(tmp_path: Path) -> Non
     confusion = result.details["confusion"]
     assert confusion["labels"] == ["anger", "joy", "neutral", "sadness"]
     assert confusion["counts"][2] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_labels_that_are_known_are_all_right_and_shuffled_ones_fall_to_chance(tmp_path: Path, shuffled: bool) -> None:
+    emotions = ["anger", "disgust", "fear", "joy", "sadness"] * 40
+    labels = random.Random(5).sample(emotions, len(emotions)) if shuffled else emotions
+    said = zip(emotions, labels, strict=True)
+    data = written(tmp_path / "set", *(feeling(f"{n}", f"So {felt}.", named) for n, (felt, named) in enumerate(said)))
+    accuracy = run(tmp_path, FeelingEngine({word: word for word in emotions}), data, "emotion_text").metric("accuracy")
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    if shuffled:
+        assert accuracy.low <= 1 / 5 <= accuracy.high < 0.3
+    else:
+        assert (accuracy.low, accuracy.value) == (1.0, 1.0)
 
 
 def test_models_without_heads_choose_words_and_their_favourite_word_does_not_decide(tmp_path: Path) -> None:
