@@ -27,6 +27,8 @@ from ruxi.runtime.reading import Reader, Reading
 Scores = npt.NDArray[np.float32]
 
 _LOGITS_AT_ONCE = 256
+_SUMMED_AT_ONCE = 8
+"""Rows of logits that are made single precision and added up together: few enough to stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,15 @@ class ReplyScorer:
         """Log-probabilities of tokens `[n]` after hidden states `[n, d]`, a piece at a time: vocabularies are wide."""
         pieces = [np.zeros(0, np.float32)]
         for states, wanted in zip(hidden.split(_LOGITS_AT_ONCE), tokens.split(_LOGITS_AT_ONCE), strict=True):
-            logits = self._model.logits(states).float()
-            chosen = logits.gather(1, wanted.to(logits.device)[:, None])[:, 0]
-            pieces.append((chosen - logits.logsumexp(dim=-1)).cpu().numpy())
+            rows, places = self._model.logits(states).split(_SUMMED_AT_ONCE), wanted.split(_SUMMED_AT_ONCE)
+            pieces += [_log_probabilities(logits, chosen) for logits, chosen in zip(rows, places, strict=True)]
         return np.concatenate(pieces)
+
+
+def _log_probabilities(logits: Tensor, tokens: Tensor) -> Scores:
+    logits = logits.float()
+    chosen = logits.gather(1, tokens.to(logits.device)[:, None])[:, 0]
+    return _as_array(chosen - logits.logsumexp(dim=-1))
 
 
 def _as_array(state: Tensor) -> npt.NDArray[np.float32]:
