@@ -6,7 +6,8 @@ the user types, its value the object to load.
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from contextlib import suppress
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import Any
 
 from ruxi.errors import UsageError
@@ -22,12 +23,16 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> Any:
-    """Import what is registered under a name.
+    """Import what is registered under a name; a built-in's name is its own, whoever else registers it.
 
     Raises:
         UsageError: Nothing is registered under that name; the message lists what is.
     """
-    found: list[EntryPoint] = list(entry_points(group=f"ruxi.{kind}", name=name))
+    group = f"ruxi.{kind}"
+    found: list[EntryPoint] = []
+    with suppress(PackageNotFoundError):  # reads one file, where looking into all packages reads one of each
+        found = [entry for entry in distribution("ruxi").entry_points if (entry.group, entry.name) == (group, name)]
+    found = found or list(entry_points(group=group, name=name))
     if not found:
         raise UsageError(
             f"no {kind.rstrip('s')} is called {name!r}", remedy=f"Known: {', '.join(names(kind)) or 'none'}."

@@ -230,3 +230,15 @@ def test_messages_are_shortened_as_the_tokens_are():
     assert (whole.messages[-1].text, whole.messages[-1].whole) == ("Aye.", True)
     last = one.build(MIRA, dialogue(*turns[-6:]), reply=False, targets="last")
     assert [m.marked for m in last.messages].count(True) == 1
+
+
+def test_added_tokens_that_control_nothing_stay_whole_in_what_people_say():
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["<sigh>"])
+    tokenizer.add_special_tokens(["<|pause|>"])
+    prompts = PromptBuilder(tokenizer, ChatFormat.chatml(), context_length=4000)
+    words = "<sigh> Fine.<|pause|>"
+    ids = prompts.build(MIRA, dialogue(("Jo", words))).input_ids
+    assert tokenizer.token_to_id("<sigh>") in ids
+    assert tokenizer.token_to_id("<|pause|>") not in ids
+    assert words in tokenizer.decode(list(ids), skip_special_tokens=False)

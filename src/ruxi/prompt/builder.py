@@ -71,8 +71,7 @@ class PromptBuilder:
         self.context_length = context_length
         self.describe_media = describe_media
         self.persona_tokens = persona_tokens
-        self._words_tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self._words_tokenizer.encode_special_tokens = True
+        self._words_tokenizer = _without_control_tokens(tokenizer)
         self._encode_words = lru_cache(maxsize=4096)(self._encode_words_now)
         self._encode_markup = lru_cache(maxsize=64)(self._encode_markup_now)
         self._beginning = lru_cache(maxsize=64)(self._beginning_now)
@@ -241,6 +240,18 @@ class PromptBuilder:
 
     def _encode_markup_now(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _without_control_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer, to which control tokens are words like others; they share the vocabulary in memory."""
+    words = Tokenizer(tokenizer.model)
+    words.normalizer, words.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    words.post_processor, words.decoder = tokenizer.post_processor, tokenizer.decoder
+    for _, token in sorted(tokenizer.get_added_tokens_decoder().items()):
+        add = words.add_special_tokens if token.special else words.add_tokens
+        add([token])
+    words.encode_special_tokens = True
+    return words
 
 
 def user_of(dialogue: Dialogue, speaker: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from ruxi.features import FeatureCache, load_extractor
 from ruxi.media import open_medium
 from ruxi.runtime.onnx.engine import OnnxEngine
+from tests.media.samples import encoded_video
 from tests.runtime.onnx.conftest import MEDIA, Pair, ask, tokens_of
 from tests.runtime.talk import GREEDY, seeing
 from tests.senses import as_file, png
@@ -106,6 +107,26 @@ print(json.dumps({"seen": [label.name for label in reply.seen], "text": reply.te
     assert isinstance(found, dict)
     medium = open_medium(picture, "image")
     assert found["seen"] == [label.name for label in load_extractor("efficientnet-lite0").extract(medium).labels]
+    assert found["text"]
+
+
+@pytest.mark.weights
+def test_a_video_is_looked_at_by_the_bundles_eye_without_torch(pairs: Callable[..., Pair], tmp_path: Path) -> None:
+    pair = pairs(modalities={"video": {"extractor": "video", "width": 1280, "tokens": 4}})
+    film = as_file(tmp_path, "colours.mp4", encoded_video("mp4", "h264", seconds=2.0))
+    script = """
+from ruxi.features import FeatureCache
+from ruxi.runtime import Sampling
+
+with ruxi.load(sys.argv[1], engine="onnx", threads=1) as engine:
+    scene = ruxi.Scene(ruxi.Character(name="Mira"), engine, cache=FeatureCache(sys.argv[3]))
+    reply = scene.say("What is this?", video=sys.argv[2], sampling=Sampling(temperature=0, max_tokens=12))
+print(json.dumps({"seen": [label.name for label in reply.seen], "text": reply.text}))
+"""
+    found = run(script, pair.bundle.folder, film, tmp_path / "features")
+    assert isinstance(found, dict)
+    expected = load_extractor("video").extract(open_medium(film, "video"))
+    assert found["seen"] == [label.name for label in expected.labels]
     assert found["text"]
 
 

@@ -103,8 +103,10 @@ class OnnxEngine:
             for kind, stream in STREAM_OF_KIND.items()
             if stream in config.modalities
         }
-        if config.image_encoder is not None and names.get("image") == config.image_encoder:
-            names["image"] = f"onnx-image:{self._bundle.path(contract.IMAGE)}"
+        if config.image_encoder is not None:
+            eye = f"onnx-image:{self._bundle.path(contract.IMAGE)}"
+            own = {config.image_encoder: eye, "video": f"video:{eye}"}
+            names = {kind: own.get(name, name) for kind, name in names.items()}
         return names
 
     def generate(self, prompt: Prompt, media: Media, sampling: Sampling) -> Generator[Delta, None, None]:

@@ -30,12 +30,13 @@ _MEDIA_KEPT = 256
 _PERSONAS_KEPT = 64
 
 
-def open_session(path: Path, threads: int | None) -> InferenceSession:
+def open_session(path: Path, threads: int | None, *, as_written: bool = False) -> InferenceSession:
     """Open a graph.
 
     Args:
         path: The graph.
         threads: Threads for one pass; None for one a core.
+        as_written: Whether its nodes run as they stand, because there is nothing to fuse any more; opens it sooner.
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
@@ -46,6 +47,8 @@ def open_session(path: Path, threads: int | None) -> InferenceSession:
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's errors have no base class of their own
@@ -108,7 +111,9 @@ class Graphs:
         """The session of one graph, by its file's name."""
         with self._lock:
             if name not in self._sessions:
-                self._sessions[name] = open_session(self._bundle.path(name), self._threads)
+                self._sessions[name] = open_session(
+                    self._bundle.path(name), self._threads, as_written=name == contract.DECODER
+                )
             return self._sessions[name]
 
     def encode(self, stream: str, media: str | None, features: FeatureSequence) -> Encoded:
