@@ -11,7 +11,7 @@ from ruxi.dialogues import CastMember, DatasetWriter, Dialogue, Part, Turn
 from ruxi.evaluation import EvaluationData, Planned, Results, evaluate, make_task
 from ruxi.evaluation.page import results_page
 from ruxi.evaluation.report import write_report
-from ruxi.evaluation.tables import side_by_side
+from ruxi.evaluation.tables import as_number, side_by_side
 from tests.evaluation.stage import ReplyingEngine, ScoringEngine, knows_the_answers, player, write_set
 from tests.senses import png, wav
 
@@ -57,6 +57,33 @@ def test_items_are_shown_with_picture_dialogue_candidates_and_choice(tmp_path: P
     assert str(results.tasks[0].metrics[0].value)[:3] in page.text
     markdown = (tmp_path / "out" / "results.md").read_text()
     assert "| hits@1 ↑ | 1.000 |" in markdown
+
+
+def test_a_long_list_of_candidates_is_folded_behind_the_best_ones_and_the_true_one(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set")
+    # It likes the true reply least of all.
+    knows = knows_the_answers()
+    engine = ScoringEngine(lambda context, reply: -9.0 - 10 * knows(context, reply))
+    plan = [Planned(make_task("next_reply", {"candidates": 8, "items": 1}), data)]
+    results = evaluate(player(engine, tmp_path), {"name": "m"}, plan, tmp_path / "out")
+    html = write_report(tmp_path / "out", results, plan).read_text(encoding="utf-8")
+    page = Page(html)
+    near, folded = html.partition("2 others")[::2]
+    assert "true · pmi" in near
+    assert near.count("· likelihood") == 6
+    assert folded.count("· likelihood") == 2
+    assert "could answer" in page.text
+    assert "pmi: nats by which the dialogue makes it likelier" in page.text
+    # What was said last stands beside the item's name.
+    assert "Tell me more." in near.partition("</summary>")[0].rpartition("<summary>")[2]
+
+
+def test_the_medium_of_another_item_is_shown_where_it_was_shown_to_the_model(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", dialogues=6)
+    page, _ = reported(tmp_path, ScoringEngine(lambda context, reply: -1.0), data, "media_gain")
+    words = [attributes.get("alt") for tag, attributes in page.tags if tag == "img"]
+    assert words.count("Shown instead") == 6
+    assert not any(sha256 in page.text for sha256 in data.media)
 
 
 def test_nothing_from_data_or_models_becomes_markup(tmp_path: Path) -> None:
@@ -124,6 +151,12 @@ def test_a_page_shows_models_and_ablations_with_seeds_items_differences_and_comm
     assert "`ruxi eval strong --out=out --preset quick`" in origins
     assert str(tmp_path) not in page
     assert "/home" not in page
+
+
+def test_numbers_that_are_rounded_to_nothing_have_no_sign() -> None:
+    assert [as_number(value) for value in (-0.0004, 0.0, -0.0006, 123.4, None)] == [
+        "0.000", "0.000", "-0.001", "123.4", "–"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["metrics", "confusion", "turns"])

@@ -18,6 +18,18 @@ from ruxi.media import open_image
 
 _SIDE = 320
 _LONGEST_TURN = 1500
+_LONGEST_CANDIDATE = 500
+_LONGEST_GLANCE = 110
+_SHOWN_CANDIDATES = 5
+_SHUFFLED = "shuffled"
+_SWAPPED = {"right", _SHUFFLED}
+"""Digests in the records of tasks that swap media: people want to see what they stand for."""
+
+SCORES = {
+    "pmi": "nats by which the dialogue makes it likelier",
+    "likelihood": "mean log-likelihood of its tokens",
+}
+"""What candidates are ranked by, in this order."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +86,23 @@ class Example:
     Attributes:
         id: The item's.
         verdict: `right`, `wrong`, or empty where there is no such thing.
+        speaker: The character that answers.
+        glance: The beginning of what is said last.
         turns: Its dialogue.
-        candidates: What there was to choose from, best first.
+        candidates: The best of what there was to choose from, and the true one, best first.
+        others: The other candidates.
+        shuffled: Media that stood in the place of the dialogue's own for comparison.
         facts: Other things to know, as name and value.
     """
 
     id: str
     verdict: str
+    speaker: str
+    glance: str
     turns: tuple[ShownTurn, ...]
     candidates: tuple[ShownCandidate, ...] = ()
+    others: tuple[ShownCandidate, ...] = ()
+    shuffled: tuple[ShownMedium, ...] = ()
     facts: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
 
@@ -104,23 +124,32 @@ class ExampleMaker:
         last = item.dialogue.turns[-1] if item.dialogue.turns else None
         hidden = last is not None and item.candidates and item.candidates[item.gold] == last.text
         turns = item.dialogue.turns[:-1] if ranking and hidden else item.dialogue.turns
+        candidates = _candidates(record) if ranking else ()
+        near = {index for index, one in enumerate(candidates) if index < _SHOWN_CANDIDATES or one.is_gold}
+        kinds = [part.kind for turn in item.dialogue.turns for part in turn.parts if part.media]
         return Example(
             id=record.id,
             verdict=_verdict(record),
+            speaker=item.speaker,
+            glance=_cut(" ".join(turns[-1].text.split()), _LONGEST_GLANCE) if turns else "",
             turns=tuple(
                 ShownTurn(
                     turn.speaker,
-                    turn.text[:_LONGEST_TURN],
-                    tuple(
-                        shown for part in turn.parts if part.media and (shown := self._medium(part.kind, part.media))
-                    ),
+                    _cut(turn.text, _LONGEST_TURN),
+                    self._media([(part.kind, part.media) for part in turn.parts if part.media]),
                     turn.speaker == item.speaker,
                 )
                 for turn in turns
             ),
-            candidates=_candidates(record) if ranking else (),
+            candidates=tuple(one for index, one in enumerate(candidates) if index in near),
+            others=tuple(one for index, one in enumerate(candidates) if index not in near),
+            shuffled=self._media(list(zip(kinds, record.shown.get(_SHUFFLED, ()), strict=False))),
             facts=_facts(record, ranking=ranking),
         )
+
+    def _media(self, media: Sequence[tuple[str, str]]) -> tuple[ShownMedium, ...]:
+        """Those of some media, by kind and SHA-256, that are there."""
+        return tuple(shown for kind, sha256 in media if (shown := self._medium(kind, sha256)))
 
     def _medium(self, kind: str, sha256: str) -> ShownMedium | None:
         """A small copy of a picture, or a copy of a sound; None when it is gone."""
@@ -150,8 +179,8 @@ def chosen_examples(records: Sequence[Record], most: int) -> list[Record]:
     found: list[Record] = []
     for place, group in enumerate(filled):
         share = (most - len(found)) // (len(filled) - place)
-        step = max(1, -(-len(group) // max(share, 1)))
-        found += group[::step][:share]
+        kept = min(share, len(group))
+        found += [group[index * len(group) // kept] for index in range(kept)]
     return found
 
 
@@ -167,13 +196,13 @@ def _verdict(record: Record) -> str:
 
 def _candidates(record: Record) -> tuple[ShownCandidate, ...]:
     shown = record.shown
-    names = [name for name in ("pmi", "likelihood", "scores") if isinstance(shown.get(name), list)]
+    names = [name for name in SCORES if isinstance(shown.get(name), list)]
     order = range(len(shown["candidates"]))
     if names:
         order = sorted(order, key=lambda place: -shown[names[0]][place])  # type: ignore[assignment]
     return tuple(
         ShownCandidate(
-            str(shown["candidates"][place])[:_LONGEST_TURN],
+            _cut(str(shown["candidates"][place]), _LONGEST_CANDIDATE),
             place == shown["gold"],
             place == shown["chosen"],
             tuple((name, round(float(shown[name][place]), 3)) for name in names),
@@ -183,7 +212,7 @@ def _candidates(record: Record) -> tuple[ShownCandidate, ...]:
 
 
 def _facts(record: Record, *, ranking: bool) -> tuple[tuple[str, str], ...]:
-    hidden = {"candidates", "gold", "chosen", "pmi", "likelihood", "tokens"} if ranking else set()
+    hidden = {"candidates", "gold", "chosen", "pmi", "likelihood", "tokens"} if ranking else _SWAPPED
     facts: dict[str, Any] = {**record.values, **{k: v for k, v in record.shown.items() if k not in hidden}}
     return tuple((name, _as_text(value)) for name, value in facts.items() if value is not None)
 
@@ -195,4 +224,8 @@ def _as_text(value: Any) -> str:
         return ", ".join(f"{key} {_as_text(found)}" for key, found in value.items())
     if isinstance(value, list):
         return ", ".join(_as_text(found) for found in value)
-    return str(value)[:_LONGEST_TURN]
+    return _cut(str(value), _LONGEST_TURN)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest].rstrip()}…"

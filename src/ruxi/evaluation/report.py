@@ -14,7 +14,7 @@ from typing import Any
 
 from ruxi import files
 from ruxi.evaluation import tables
-from ruxi.evaluation.examples import Example, ExampleMaker, chosen_examples
+from ruxi.evaluation.examples import SCORES, Example, ExampleMaker, chosen_examples
 from ruxi.evaluation.plots import write_plots
 from ruxi.evaluation.records import read_records
 from ruxi.evaluation.results import Results, TaskResult
@@ -44,6 +44,12 @@ class _Section:
     @property
     def verdicts(self) -> list[str]:
         return sorted({example.verdict for example in self.examples} - {""})
+
+    @property
+    def scores(self) -> list[tuple[str, str]]:
+        """What candidates are ranked by, and what that means."""
+        ranked = next((example.candidates[0] for example in self.examples if example.candidates), None)
+        return [(name, SCORES[name]) for name, _ in ranked.scores] if ranked else []
 
 
 def write_report(folder: Path, results: Results, plan: list[Planned]) -> Path:

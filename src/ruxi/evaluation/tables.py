@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ruxi.evaluation.results import MetricResult, Results, TaskResult
 
@@ -11,6 +11,9 @@ def as_number(value: float | None) -> str:
     """Three significant decimals for small numbers, fewer for large ones."""
     if value is None:
         return "–"
+    if abs(value) < 0.0005:
+        # No sign before a number of zeros.
+        value = 0.0
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}" if abs(value) < 10000 else f"{value:,.0f}"
 
 
@@ -23,7 +26,7 @@ def with_interval(metric: MetricResult) -> str:
 
 def floors_of(metric: MetricResult) -> str:
     """The floors of a metric in one line."""
-    return ", ".join(f"{name} {as_number(value)}" for name, value in metric.floors.items())
+    return _in_a_line(metric.floors)
 
 
 def task_table(result: TaskResult) -> str:
@@ -84,8 +87,7 @@ def side_by_side(several: Sequence[tuple[str, Results]], *, most: int | None = N
                 for task in tasks
             ]
             floors = {key: value for metric in metrics if metric for key, value in metric.floors.items()}
-            named = ", ".join(f"{key} {as_number(value)}" for key, value in floors.items())
-            body.append([*shown, name, *_cells(metrics, bold=comparable), named])
+            body.append([*shown, name, *_cells(metrics, bold=comparable), _in_a_line(floors)])
             shown = ["", ""]
     return table(["task", "items", "metric", *(escaped(name) for name, _ in several), "floors"], body)
 
@@ -99,6 +101,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in text)
+
+
+def _in_a_line(floors: Mapping[str, float]) -> str:
+    # Names hold commas.
+    return "; ".join(f"{name} {as_number(value)}" for name, value in floors.items())
 
 
 def _cells(metrics: Sequence[MetricResult | None], *, bold: bool) -> list[str]:

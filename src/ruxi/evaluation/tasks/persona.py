@@ -96,9 +96,11 @@ class Persona(Task):
         worth = [float(scores.sum()) for scores in player.log_likelihood(prompts, data.media)]
         records = []
         for place, item in enumerate(items):
-            own, against, other = (worth[6 * place + k] - worth[6 * place + 3 + k] for k in range(3))
+            gains = [worth[6 * place + k] - worth[6 * place + 3 + k] for k in range(3)]
+            own, against, other = gains
             values = {"kept over negated": _won(own, against), "kept over another's": _won(own, other)}
-            shown = {"candidates": list(item.candidates), "gold": 0, "pmi": [own, against, other]}
+            chosen = gains.index(max(gains))
+            shown = {"candidates": list(item.candidates), "gold": 0, "chosen": chosen, "pmi": gains}
             records.append(Record(item.id, item.cluster, values, shown))
         return records
 
