@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -125,6 +126,20 @@ def test_records_of_another_model_or_with_other_options_are_refused(tmp_path: Pa
         evaluate(player(engine, tmp_path), {"name": engine.name}, plan, tmp_path / "out")
     results = evaluate(player(engine, tmp_path), {"name": engine.name}, plan, tmp_path / "out", replace=True)
     assert found(results, "next_reply").metric("hits@1").floors["chance"] == pytest.approx(0.25)
+
+
+def test_a_pool_is_known_by_what_it_holds_wherever_it_lies(tmp_path: Path, data: EvaluationData) -> None:
+    def ask(pool: Path) -> int:
+        engine = ScoringEngine(knows_the_answers())
+        plan = [Planned(make_task("next_reply_same_role", {"candidates": 4, "pool": pool}), data)]
+        evaluate(player(engine, tmp_path), {"name": engine.name}, plan, tmp_path / "out")
+        return engine.calls
+
+    assert ask(data.path) > 0
+    assert ask(Path(shutil.copytree(data.path, tmp_path / "moved"))) == 0
+    other = write_set(tmp_path / "other", dialogues=30)
+    with pytest.raises(UsageError, match="options differ"):
+        ask(other.path)
 
 
 def test_items_that_do_not_fit_are_counted_and_do_not_end_the_evaluation(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ruxi import plugins
 from ruxi.errors import DataError, EngineError, UsageError
 from ruxi.evaluation.data import EvaluationData
 from ruxi.evaluation.player import Player
+from ruxi.evaluation.presets import OF_A_SET
 from ruxi.evaluation.records import RecordFile, write_floors
 from ruxi.evaluation.results import Results, TaskResult, file_name, summarise
 from ruxi.evaluation.task import Item, Record, Task
@@ -149,8 +150,8 @@ def _run_task(
             {
                 "model": dict(identity),
                 "task": task.name,
-                "options": task.options.model_dump(mode="json", exclude=set(task.options.incidental)),
-                "data": {"name": data.name, "sha256": data.digest},
+                "options": _identity_of_options(task),
+                "data": _identity_of_set(data),
                 "seed": seed,
             },
         )
@@ -168,6 +169,17 @@ def _run_task(
     result.metrics = summarise(task, answered, floors)
     result.details = task.details([record for several in answered.values() for record in several])
     return result
+
+
+def _identity_of_options(task: Task) -> dict[str, Any]:
+    """Options that decide what an answer is; other data sets by their content, wherever they lie."""
+    options: dict[str, Any] = task.options.model_dump(mode="json", exclude=set(task.options.incidental))
+    sets = {name: EvaluationData(Path(options[name])) for name in OF_A_SET if options.get(name) is not None}
+    return options | {name: _identity_of_set(data) for name, data in sets.items()}
+
+
+def _identity_of_set(data: EvaluationData) -> dict[str, str]:
+    return {"name": data.name, "sha256": data.digest}
 
 
 def _ask(
