@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ from ruxi.runtime.onnx.decoder import Decoder
 from ruxi.runtime.onnx.graphs import Encoded, Graphs
 from ruxi.runtime.onnx.layout import Layout, lay_out
 from ruxi.runtime.onnx.memory import Memory, Slot
+from ruxi.runtime.onnx.personas import Personas
 from ruxi.runtime.onnx.reading import Reading, Reads
 from ruxi.runtime.onnx.replies import Spoken, SpokenReply, speak
 from ruxi.runtime.onnx.scheduler import Job, Scheduler
@@ -49,6 +51,7 @@ class OnnxEngine:
         slots: How many replies are spoken at once, and how many conversations are remembered. Each takes
             `context_length` times the size of one token's keys and values (46 kB in `ruxi-mini`), as far as it is used.
         queue: How many replies may wait for a slot; more are refused.
+        personas: Folder for what was read of personas, so that the next engine need not read them; None for none.
 
     Raises:
         UsageError: A number is too small.
@@ -64,6 +67,7 @@ class OnnxEngine:
         context_length: int | None = None,
         slots: int = 8,
         queue: int = 64,
+        personas: Path | None = None,
     ) -> None:
         for where, value, least in (("slots", slots, 1), ("queue", queue, 0), ("context_length", context_length, 2)):
             if value is not None and value < least:
@@ -81,7 +85,8 @@ class OnnxEngine:
         self._constraints = Constraints(self._tokenizer, self._end_ids)
         self._memory = Memory(config.shape, slots, self.context_length)
         decoder = Decoder(bundle, self._memory, session.result())
-        self._scheduler = Scheduler(decoder, self._memory, queue=queue, name=name)
+        known = None if personas is None else Personas(personas, bundle, self._memory)
+        self._scheduler = Scheduler(decoder, self._memory, queue=queue, name=name, personas=known)
         # The thread knows the scheduler alone, so that an engine nobody holds any more can end it.
         self._close = weakref.finalize(self, self._scheduler.close)
 
@@ -131,6 +136,7 @@ class OnnxEngine:
             start,
             lambda fault: None if fault is None else spoken.put(fault),
             repeatable=sampling.repeatable,
+            wakes=True,
         )
         self._scheduler.submit(job)
         text = TextStream(self._tokenizer, (*prompt.stop, *sampling.stop))

@@ -29,6 +29,7 @@ def open_onnx(
     context_length: int | None = None,
     slots: int = 8,
     queue: int = 64,
+    keep_personas: bool = True,
 ) -> OnnxEngine:
     """Open a model with the fast engine, see `ruxi.runtime.load`.
 
@@ -40,6 +41,7 @@ def open_onnx(
         context_length: See `OnnxEngine`; the others likewise.
         slots: See `OnnxEngine`.
         queue: See `OnnxEngine`.
+        keep_personas: Whether what was read of a persona is kept in the store, so that the next start need not read it.
 
     Raises:
         UsageError: The model was not exported, or a value is wrong.
@@ -59,7 +61,15 @@ def open_onnx(
             where=str(folder),
             remedy="Export it in fp32, or leave dtype out.",
         )
-    return OnnxEngine(bundle, name=name, threads=threads, context_length=context_length, slots=slots, queue=queue)
+    return OnnxEngine(
+        bundle,
+        name=name,
+        threads=threads,
+        context_length=context_length,
+        slots=slots,
+        queue=queue,
+        personas=weights.home() / "personas" if keep_personas else None,
+    )
 
 
 def stored_bundle(name: str, precision: Precision) -> Path:

@@ -100,6 +100,30 @@ class Memory:
         target.add(source.ids[:length], source.turns[:length])
         target.cut(length)
 
+    def shape_of(self, length: int) -> tuple[int, ...]:
+        """Shape of the keys and values of some positions, `(2 * layers, kv_heads, length, head_width)`."""
+        _, kv_heads, _, head_width = self.keys[0].shape
+        return 2 * len(self.keys), kv_heads, length, head_width
+
+    def beginning(self, slot: Slot, length: int) -> npt.NDArray[np.float32]:
+        """Keys and values of a slot's first positions, see `shape_of`."""
+        return np.stack([array[slot.place, :, :length] for array in (*self.keys, *self.values)])
+
+    def fill(self, slot: Slot, beginning: npt.NDArray[np.float32], layout: Layout) -> None:
+        """Let a slot begin with the first positions of a prompt, whole blocks; what it held is lost.
+
+        Args:
+            slot: The slot.
+            beginning: What `beginning` gave for that prompt.
+            layout: The prompt.
+        """
+        length = beginning.shape[2]
+        for array, part in zip((*self.keys, *self.values), beginning, strict=True):
+            array[slot.place, :, :length] = part
+        slot.length = 0
+        slot.add(layout.ids[:length], layout.turns[:length])
+        slot.steady = length
+
     def gather(self, slots: Sequence[Slot]) -> list[Slot]:
         """Move as few slots as possible until these are neighbours.
 

@@ -18,6 +18,7 @@ from ruxi.errors import EngineError
 from ruxi.runtime.onnx.decoder import Decoder, Read, Result
 from ruxi.runtime.onnx.layout import Layout, common_beginning
 from ruxi.runtime.onnx.memory import BLOCK, Memory, Slot
+from ruxi.runtime.onnx.personas import Personas
 from ruxi.runtime.onnx.reading import Reads
 
 _log = logging.getLogger("ruxi")
@@ -32,6 +33,7 @@ class Job:
         start: Makes the coroutine that does it in a slot; the slot holds the beginning of the prompt.
         end: Called once when it is over, with what went wrong, if anything did; not when it was cancelled.
         repeatable: Whether its numbers must not depend on what was read before.
+        wakes: Whether it speaks for a character, whose persona is recalled and kept.
         cancelled: Whether nobody wants it any more.
         slot: Where it runs.
         reads: The coroutine.
@@ -43,6 +45,7 @@ class Job:
     start: Callable[[Slot], Reads]
     end: Callable[[BaseException | None], None]
     repeatable: bool = False
+    wakes: bool = False
     cancelled: bool = False
     slot: Slot | None = field(default=None, init=False)
     reads: Reads | None = field(default=None, init=False)
@@ -63,9 +66,13 @@ class Scheduler:
         memory: The slots.
         queue: How many jobs may wait for a slot.
         name: What messages call the engine.
+        personas: Those that were read before; None to keep none.
     """
 
-    def __init__(self, decoder: Decoder, memory: Memory, *, queue: int, name: str) -> None:
+    def __init__(
+        self, decoder: Decoder, memory: Memory, *, queue: int, name: str, personas: Personas | None = None
+    ) -> None:
+        self._personas = personas
         self._decoder = decoder
         self._memory = memory
         self._queue = queue
@@ -205,6 +212,8 @@ class Scheduler:
         self._running.append(job)
         assert job.slot is not None  # noqa: S101 - it was just admitted
         try:
+            if self._personas is not None and job.wakes:
+                self._personas.recall(job.layout, job.slot)
             job.reads = job.start(job.slot)
         except Exception as error:
             self._finish(job, error)
@@ -264,6 +273,8 @@ class Scheduler:
         if job.reads is not None:
             job.reads.close()
         if job.slot is not None:
+            if self._personas is not None and job.wakes:
+                self._personas.keep(job.layout, job.slot)
             job.slot.used = next(self._clock)
             with self._changed:
                 job.slot.busy = False
