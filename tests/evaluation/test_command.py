@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation.conftest import RuxiEval
 from tests.evaluation.stage import write_set
 from tests.tiny_models import save_llama
 
@@ -20,6 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eval")
     write_set(folder / "data" / "stage", pictures=False)
     (folder / "empty").mkdir()
+    (folder / "file").write_text("no folder")
     save_llama(folder / "llama")
     return folder
 
@@ -65,14 +67,52 @@ def test_a_model_is_measured_resumed_and_compared(folder: Path) -> None:
     assert {one["difference"] for one in differences} == {0.0}
 
 
-def test_mistakes_are_told_in_one_line(folder: Path) -> None:
-    assert "a model and data are needed" in one_line(ruxi(folder), 2)
-    wrong = one_line(ruxi(folder, "llama", "--data", "data", "--tasks", "next_reply@elsewhere"), 2)
-    assert wrong == "ruxi: no data set is called 'elsewhere'. Given: stage."
-    assert "ruxi data import" in one_line(ruxi(folder, "llama", "--data", "empty"), 1)
-    assert "TASK.NAME=VALUE" in one_line(ruxi(folder, "llama", "--data", "data", "--set", "candidates=3"), 2)
-    few = ("llama", "--data", "data/stage", "--tasks", "next_reply", "--set", "next_reply.candidates=99")
-    assert "no reply has 98 distractors" in one_line(ruxi(folder, *few), 1)
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ("", 2, "a model and data are needed"),
+        ("runs/gone/adapter --data data", 2, "'runs/gone/adapter' is neither a folder"),
+        ("empty --data data", 1, "empty: has no .safetensors file"),
+        ("http://127.0.0.1:9/v1 --data data --tasks latency", 1, "http://127.0.0.1:9/v1: no answer after "),
+        ("llama --data empty", 1, "empty: is no data set and holds none. Make one with `ruxi data import`."),
+        ("llama --data gone", 1, "gone: there is no such folder. Give the folder of a data set."),
+        ("llama --data data --tasks next_replies", 2, "no task is called 'next_replies'. Known: "),
+        ("llama --data data --tasks next_reply@there", 2, "no data set is called 'there'. Given: stage."),
+        ("llama --data data --set candidates=3", 2, "Write TASK.NAME=VALUE."),
+        ("llama --data data --set next_reply.candidates=few", 2, "task next_reply: candidates: "),
+        ("llama --data data/stage --tasks next_reply --set next_reply.candidates=99", 1, "no reply has 98 distractors"),
+        ("llama --data data/stage --tasks weather", 1, "Give data like those of `ruxi data import weather`."),
+        ("llama --data data/stage --tasks judge", 1, "task judge: needs a judge"),
+        ("llama --data data --tasks reply_likelihood --out file", 1, "Name another place, or make room there."),
+        ("--compare empty gone", 1, "empty/results.json: cannot be read"),
+        ("--table gone", 1, "gone/results.json: cannot be read"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    folder: Path, ruxi_eval: RuxiEval, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int, told: str
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RUXI_HOME", str(folder / "home"))
+    found, out, said = ruxi_eval(*arguments.split())
+    assert (found, out) == (code, ""), said
+    (line,) = said.strip().splitlines()
+    assert line.startswith("ruxi: ")
+    assert told in line
+
+
+def test_a_judge_that_is_down_is_told_and_what_was_made_up_can_be_judged_later(
+    folder: Path, ruxi_eval: RuxiEval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RUXI_HOME", str(folder / "home"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    command = ("llama", "--data", "data", "--tasks", "judge", "--limit", "1", "--out", "judged")
+    code, out, said = ruxi_eval(*command, "--judge", "http://127.0.0.1:9/v1")
+    assert code == 1
+    assert "Skipped: http://127.0.0.1:9/v1: no answer after " in out
+    assert said.startswith("ruxi: no task could be done; judge@stage: http://127.0.0.1:9/v1: no answer after ")
+    assert "Check that the server runs" in said
+    assert (folder / "judged" / "report.html").is_file()
 
 
 def test_the_tasks_are_listed_with_their_options(folder: Path) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ruxi.cli import main
 from ruxi.errors import DataError
 from ruxi.evaluation import EvaluationData, Planned, Results, evaluate, make_task
 from ruxi.evaluation.comparison import compare_folders, comparison_table
+from tests.evaluation.conftest import RuxiEval
 from tests.evaluation.stage import ScoringEngine, SharedSpace, knows_the_answers, player, weather_set, write_set
 
 OPTIONS = {"next_reply": {"candidates": 5}, "weather": {"generate": False}}
@@ -51,21 +49,6 @@ def test_folders_without_a_task_in_common_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def ruxi_eval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run `ruxi eval` in this process; gives what it printed."""
-
-    def ruxi_eval(*arguments: str | Path) -> str:
-        monkeypatch.setattr(sys, "argv", ["ruxi", "eval", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert not ended.value.code, said.err
-        return said.out
-
-    return ruxi_eval
-
-
-@pytest.fixture
 def unlike(tmp_path: Path) -> tuple[Path, Path]:
     """Result folders of a model without a shared space, and of one with it that did another task, too."""
     sky, stage = weather_set(tmp_path / "sky"), write_set(tmp_path / "set")
@@ -78,10 +61,11 @@ def unlike(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_what_one_model_lacks_is_told_and_not_compared(
-    unlike: tuple[Path, Path], tmp_path: Path, ruxi_eval: Callable[..., str], order: tuple[int, int]
+    unlike: tuple[Path, Path], tmp_path: Path, ruxi_eval: RuxiEval, order: tuple[int, int]
 ) -> None:
     folders = [unlike[place] for place in order]
-    printed = ruxi_eval("--compare", *folders, "--out", tmp_path / "both")
+    code, printed, _ = ruxi_eval("--compare", *folders, "--out", tmp_path / "both")
+    assert code == 0
     assert "| weather@weather | accuracy | 0.250 | 0.250 | +0.000 [+0.000, +0.000] | 1.000 | – |" in printed
     assert "nan" not in printed
     told = ["weather@weather, space accuracy: measured of seeing only", "next_reply@stage: done by seeing only"]
@@ -96,15 +80,25 @@ def test_what_one_model_lacks_is_told_and_not_compared(
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_what_one_model_lacks_is_a_dash_in_the_table_of_several(
-    unlike: tuple[Path, Path], ruxi_eval: Callable[..., str], order: tuple[int, int]
+    unlike: tuple[Path, Path], ruxi_eval: RuxiEval, order: tuple[int, int]
 ) -> None:
     named = [f"{('plain', 'seeing')[place]}={unlike[place]}" for place in order]
-    page = ruxi_eval("--table", named[0], "--table", named[1])
+    code, page, _ = ruxi_eval("--table", named[0], "--table", named[1])
+    assert code == 0
     space = next(line for line in page.splitlines() if "| space accuracy |" in line)
     assert [cell.strip() for cell in space.split("|")[4:6]] == [("–", "0.250 [0.000, 0.750]")[place] for place in order]
     other = next(line for line in page.splitlines() if line.startswith("| next_reply@stage | 12 | hits@1 |"))
     assert other.split("|")[4 + order.index(0)].strip() == "–"
     assert "nan" not in page
+
+
+def test_tasks_that_took_distractors_from_another_set_are_compared(tmp_path: Path) -> None:
+    data, pool = write_set(tmp_path / "set"), write_set(tmp_path / "pool", name="pool")
+    plan = [Planned(make_task("next_reply_same_role", {"candidates": 4, "pool": pool.path}), data)]
+    for name, score in (("weak", lambda context, reply: -1.0), ("strong", knows_the_answers())):
+        evaluate(player(ScoringEngine(score), tmp_path), {"name": name}, plan, tmp_path / name)
+    found = compare_folders(tmp_path / "weak", tmp_path / "strong")
+    assert found.differences[0].better == "second"
 
 
 def test_two_evaluations_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:

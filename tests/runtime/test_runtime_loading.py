@@ -38,6 +38,9 @@ def test_the_folder_of_an_adapter_speaks_with_what_was_trained(llama_folder: Pat
     assert isinstance(trained, TorchEngine)
     assert trained.uses_media
     assert trained.prompts.chat_format == engine.prompts.chat_format
+    engine.model.save_pretrained(tmp_path / "run" / "adapter")
+    with pytest.raises(UsageError, match=r"the folder of a training run\. Name its adapter: .*run/adapter\."):
+        ruxi.load(str(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -6,6 +6,7 @@ this package; `_COMMANDS` names them, so that `ruxi --help` imports only what it
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -21,6 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_UNWRITABLE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
+"""What a folder may refuse a file for."""
 
 
 def _print_version(asked: bool) -> None:
@@ -53,6 +61,12 @@ def main() -> None:
     except RuxiError as error:
         typer.echo(f"ruxi: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        place = error.filename or "the disk"
+        typer.echo(f"ruxi: {place}: {error.strerror}. Name another place, or make room there.", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("ruxi: stopped", err=True)
         sys.exit(130)

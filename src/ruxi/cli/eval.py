@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruxi.errors import UsageError
+from ruxi.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from ruxi.evaluation import Results
@@ -126,6 +126,8 @@ def evaluate(
         raise typer.Exit(130) from None
     write_report(folder, results, plan)
     _print(results, folder, as_json)
+    if all(result.skipped for result in results.tasks):
+        raise EngineError(f"no task could be done; {results.tasks[0].label}: {results.tasks[0].skipped}")
 
 
 def _options(settings: list[str] | None) -> dict[str, dict[str, Any]]:

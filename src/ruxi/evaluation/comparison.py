@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from ruxi.errors import DataError
+from ruxi.evaluation.presets import OF_A_SET
 from ruxi.evaluation.records import read_records
 from ruxi.evaluation.results import Results, TaskResult
 from ruxi.evaluation.runner import make_task, records_path
@@ -121,7 +122,8 @@ def _compare_task(found: Comparison, task: TaskResult, first: Path, second: Path
         if differing:
             found.left_out.append(f"{task.label}: other {' and '.join(differing)}")
             return
-        options = dict(head_one.get("options", {}))
+        # Records know other data sets by their content: where these lie does not matter to the metrics.
+        options = {name: value for name, value in head_one.get("options", {}).items() if name not in OF_A_SET}
         known = {record.id: record for record in others if record.values}
         pairs += [(record, known[record.id]) for record in records if record.values and record.id in known]
     if not pairs:

@@ -103,7 +103,11 @@ class LabelTask(Task):
                 )
         if not items:
             wanted = f"a medium of the kind {self.kind!r}" if self.kind else "words"
-            raise DataError(f"no turn with {wanted} has a label for {self.labels.head}", where=str(data.path))
+            raise DataError(
+                f"no turn with {wanted} has a label for {self.labels.head}",
+                where=str(data.path),
+                remedy="Give other data, or label these with `ruxi data annotate`.",
+            )
         return drawn(items, self.options.items, seed)
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:

@@ -64,15 +64,29 @@ def load(
 
 
 def adapter_folder(name: str) -> Path | None:
-    """The folder of the adapter that a name means, or None for a bare language model."""
+    """The folder of the adapter that a name means, or None for a bare language model.
+
+    Raises:
+        UsageError: It is the folder of a whole training run.
+    """
     if name == DEFAULT_MODEL:
         shipped = Path(str(resources.files("ruxi"))) / "model" / "adapters" / DEFAULT_MODEL
         return shipped if shipped.is_dir() else None
+    folder = Path(name)
+    if _holds_adapter(folder):
+        return folder
+    if _holds_adapter(folder / "adapter"):
+        raise UsageError(
+            "is the folder of a training run", where=name, remedy=f"Name its adapter: {folder / 'adapter'}."
+        )
+    return None
+
+
+def _holds_adapter(folder: Path) -> bool:
     try:
-        kind = json.loads((Path(name) / "config.json").read_bytes()).get("model_type")
+        return bool(json.loads((folder / "config.json").read_bytes()).get("model_type") == _ADAPTER)
     except (OSError, ValueError, AttributeError):
-        return None
-    return Path(name) if kind == _ADAPTER else None
+        return False
 
 
 def is_url(name: str) -> bool:

@@ -100,7 +100,11 @@ class Weather(Task):
                 label=label,
             )
         if not items:
-            raise DataError(f"no picture has one of the labels {', '.join(ANSWERS)}", where=str(data.path))
+            raise DataError(
+                f"no picture has one of the labels {', '.join(ANSWERS)}",
+                where=str(data.path),
+                remedy="Give data like those of `ruxi data import weather`.",
+            )
         return drawn(list(items.values()), self.options.items, seed)
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
