@@ -3,7 +3,8 @@
     python benchmarks/coldstart.py [--quick] [--only onnx,llama] [--json]
 
 Each line is a process of its own that imports only what it needs, loads its model, reads a prompt and says one token.
-Files come from the system's cache. The whole command is measured as well, card and all.
+Files come from the system's cache. The fast engine keeps what it read of a persona for the next start; it is measured
+with and without. The whole command is measured as well, card and all.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pathlib import Path
 WORDS = "Captain, where do we fly to next?"
 
 
-def child_ruxi(model: str, engine: str, threads: str) -> None:
+def child_ruxi(model: str, engine: str, threads: str, persona: str = "") -> None:
     from ruxi.characters import Character
     from ruxi.dialogues import Dialogue, Turn
     from ruxi.runtime import Sampling, load
 
-    opened = load(model, engine=engine, threads=int(threads))
+    options = {"keep_personas": False} if persona == "unknown" else {}
+    opened = load(model, engine=engine, threads=int(threads), **options)
     prompt = opened.prompts.build(Character.load("mira"), Dialogue(id="d", turns=[Turn.of_text("User", WORDS)]))
     print(next(iter(opened.generate(prompt, {}, Sampling(max_tokens=1)))).token_ids, flush=True)
 
@@ -101,6 +103,7 @@ def commands(work: Path, threads: int) -> dict[str, Callable[[], list[str]]]:
 
     return {
         "onnx int4 bundle": lambda: [*child, "ruxi", bundle(), "onnx", str(threads)],
+        "onnx int4 bundle, a new persona": lambda: [*child, "ruxi", bundle(), "onnx", str(threads), "unknown"],
         "ruxi chat with it": lambda: [*ruxi, "chat", "--engine", "onnx", "--model", bundle(), "--say", WORDS],
         "torch": lambda: [
             *child, "ruxi", str(rival_files.adapter_folder(work, "cross_attention")), "torch", str(threads),
