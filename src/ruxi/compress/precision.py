@@ -38,9 +38,11 @@ def precisions_of(
     moments = second_moments(model, tokenizer, progress)
     if precision == "int4":
         return Precisions(_FOUR, _EIGHT, _FOUR, _EIGHT, moments=moments)
+    layers = len(decoder_layers(model.language_model))
+    # The outer fifths bear rounding worst: what they lose, every layer or the reply itself takes over.
     fours: dict[str, Quantization | None] = {
         f"layers.{index}.{part}": _FOUR
-        for index in range(len(decoder_layers(model.language_model)))
+        for index in range(layers // 5, layers - layers // 5)
         for part in ("attended", "down")
     }
     return Precisions(_EIGHT, _EIGHT, _EIGHT, _EIGHT, fours, moments)
