@@ -212,7 +212,7 @@ def _candidates(record: Record) -> tuple[ShownCandidate, ...]:
 
 
 def _facts(record: Record, *, ranking: bool) -> tuple[tuple[str, str], ...]:
-    hidden = {"candidates", "gold", "chosen", "pmi", "likelihood", "tokens"} if ranking else _SWAPPED
+    hidden = {"candidates", "gold", "chosen", "tokens", *SCORES} if ranking else _SWAPPED
     facts: dict[str, Any] = {**record.values, **{k: v for k, v in record.shown.items() if k not in hidden}}
     return tuple((name, _as_text(value)) for name, value in facts.items() if value is not None)
 
