@@ -69,14 +69,16 @@ def write_curves(folder: Path) -> Path | None:
     for name, label in (("loss", "training loss"), ("eval_loss", "held-out loss")):
         _line(losses, history, name, label)
     for name in sorted({key for entry in history for key in entry if key.startswith("eval_") and "_nats" in key}):
-        _line(losses, history, name, f"held-out {name.removeprefix('eval_').replace('_', ' ')} (nats a token)")
-    for name in sorted({key for entry in history for key in entry if key.startswith("gate_")}):
-        _line(gates, history, name, f"layer {name.removeprefix('gate_')}")
+        _line(losses, history, name, f"held-out {name.removeprefix('eval_').removesuffix('_nats')} (nats a token)")
+    for layer in sorted(
+        {int(key.removeprefix("gate_")) for entry in history for key in entry if key.startswith("gate_")}
+    ):
+        _line(gates, history, f"gate_{layer}", f"layer {layer}")
     losses.set(xlabel="step", ylabel="loss")
     gates.set(xlabel="step", ylabel="tanh(g)", title="fusion gates")
     for axes in (losses, gates):
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, framealpha=0.5)
         axes.grid(alpha=0.3)
     path = folder / "curves.png"
     with files.writing(path) as file:
