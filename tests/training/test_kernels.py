@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ruxi.model.packed_attention import PACKED_ATTENTION, packed_attention, spans_of
+from ruxi.model.masks import packed_mask, packed_positions
+from ruxi.model.packed_attention import PACKED_ATTENTION, Span, packed_attention, spans_of
 from ruxi.training.kernels import speed_up
 from tests.model.conftest import build  # noqa: F401 (a fixture)
 
@@ -78,8 +79,39 @@ def test_projections_of_one_input_share_their_dropout_and_layers_do_not(build): 
 
 def test_padding_within_a_dialogue_is_left_to_the_usual_attention():
     segments = torch.tensor([[0, 0, 0, 1, 1, 2]])
-    assert spans_of(segments, torch.tensor([[1, 1, 1, 1, 1, 0]])) == [(0, 0, 3), (0, 3, 5)]
+    assert spans_of(segments, torch.tensor([[1, 1, 1, 1, 1, 0]])) == [Span(0, 0, 3), Span(0, 3, 5)]
     assert spans_of(segments, torch.tensor([[1, 0, 1, 1, 1, 1]])) is None
+
+
+def test_branches_hang_on_the_trunk_of_their_dialogue():
+    segments = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 2]])
+    branches = torch.tensor([[0, 0, 1, 2, 0, 1, 1, 0]])
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1, 1, 0]])
+    found = spans_of(segments, mask, branches)
+    assert found == [
+        Span(0, 0, 2),
+        Span(0, 2, 3, (0, 2)),
+        Span(0, 3, 4, (0, 2)),
+        Span(0, 4, 5),
+        Span(0, 5, 7, (4, 5)),
+    ]
+    assert packed_positions(segments, mask, branches)[0, :7].tolist() == [0, 1, 2, 2, 0, 1, 2]
+
+
+def test_branches_give_what_each_reply_gives_alone_behind_the_trunk(build):  # noqa: F811
+    model = randomised(build(lora={"rank": 4})).eval()
+    speed_up(model.language_model)
+    ids = torch.randint(0, 60, (1, 9), generator=torch.Generator().manual_seed(3))
+    branches = torch.tensor([[0, 0, 0, 0, 1, 1, 2, 2, 2]])
+    segments = torch.zeros_like(ids)
+    usual = packed_mask(segments, None, branches)[0, 0]
+    assert not usual[6:, 4:6].any()
+    assert usual[6:, :4].all()
+    together = model.decode(ids, segment_ids=segments, branch_ids=branches)["last_hidden_state"]
+    for own in (slice(4, 6), slice(6, 9)):
+        apart = torch.cat([ids[:, :4], ids[:, own]], dim=1)
+        expected = model.decode(apart, segment_ids=torch.zeros_like(apart))["last_hidden_state"]
+        torch.testing.assert_close(together[:, own], expected[:, 4:], atol=1e-5, rtol=1e-4)
 
 
 def test_gradients_of_packed_attention_are_right_to_second_differences():
@@ -89,7 +121,7 @@ def test_gradients_of_packed_attention_are_right_to_second_differences():
         torch.randn(1, 2, 7, 3, dtype=torch.float64, generator=generator, requires_grad=True) for _ in range(2)
     )
     module = torch.nn.Module()
-    spans = [(0, 0, 3), (0, 3, 7)]
+    spans = [Span(0, 0, 3), Span(0, 3, 5, (0, 3)), Span(0, 5, 7, (0, 3))]
     torch.autograd.gradcheck(
         lambda *given: packed_attention(module, *given, None, packed_spans=spans)[0], (query, key, value), atol=1e-4
     )

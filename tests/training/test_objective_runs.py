@@ -43,6 +43,19 @@ def preferring(recipe, tmp_path):  # noqa: F811
 
 
 @pytest.mark.slow
+def test_the_right_speakers_reply_is_found_among_held_out_ones(recipe, tmp_path):  # noqa: F811
+    data = {"path": str(speakers_of_two_kinds(tmp_path / "two")), "choices": ["other_role"]}
+    recipe["data"] = [data]
+    recipe["model"]["guidance"] = None
+    recipe["objectives"] = {"reply": 0.0, "choice": 1.0}
+    recipe["choice"] = {"candidates": 4, "reply_tokens": 16, "context_tokens": 128}
+    recipe["run"] |= {"steps": 24, "evaluate_every": 12, "metric": "choice_accuracy"}
+    result = train(check_recipe(recipe), tmp_path / "run", quiet=True)
+    assert result.metrics["eval_choice_accuracy"] >= 0.8
+    assert "eval_reply_nats" not in result.metrics
+
+
+@pytest.mark.slow
 def test_preferences_raise_the_margin_of_held_out_corrupted_pairs(recipe, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setenv("RUXI_HOME", str(tmp_path / "home"))
     recipe = preferring(recipe, tmp_path)

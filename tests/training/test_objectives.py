@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from ruxi.features import FeatureSequence
 from ruxi.training.examples import Example, Medium, Rejected, TurnLabels, Written
 from ruxi.training.learner import Learner
-from ruxi.training.objectives import Distillation, Pass, Preference, Reply, SpeechKL
+from ruxi.training.objectives import Choice, Distillation, Pass, Preference, Reply, SpeechKL
+from ruxi.training.objectives.choice import gains
 from ruxi.training.objectives.divergence import divergences
 from ruxi.training.objectives.preference import pair_likelihoods
 from ruxi.training.packing import Collator
@@ -55,6 +56,18 @@ def pictured(number: int, kind: str) -> Example:
     return replace(better, rejected=Rejected(worse, "wrong_picture"))
 
 
+def choosing(number: int, kind: str) -> Example:
+    """Three replies, of which the right one for an `a…` picture is wrong for a `b…` picture."""
+    replies = [[70, 71, 2], [80, 2], [90, 91, 92, 2]]
+    right = 0 if kind == "a" else 1
+    asked = example([9, 10 + number % 5, 1], replies[right], (Medium("image", f"{kind}{number}", 0),), number)
+    turns = asked.turn_ids.copy()
+    turns[4] = 1  # The token that opens the reply is of its turn.
+    others = tuple(np.array(reply, dtype=np.int32) for n, reply in enumerate(replies) if n != right)
+    targets = np.arange(len(turns)) >= 5
+    return replace(asked, turn_ids=turns, targets=targets, fork=5, others=others)
+
+
 def lively(model):
     """The model with larger weights, so that what it reads matters to what it says."""
     for name, parameter in model.language_model.named_parameters():
@@ -86,7 +99,13 @@ def measured(learner: Learner, examples):
 
 def objectives(build):  # noqa: F811
     teacher = build(gate=0.9, modalities={"image": MODALITIES["image"]}, guidance=None)
-    return [(Reply(), 1.0), (SpeechKL(), 1.0), (Preference(0.5), 1.0), (Distillation(teacher, 2.0), 1.0)]
+    return [
+        (Reply(), 1.0),
+        (SpeechKL(), 1.0),
+        (Preference(0.5), 1.0),
+        (Choice(2.0), 1.0),
+        (Distillation(teacher, 2.0), 1.0),
+    ]
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
@@ -94,14 +113,16 @@ def test_packing_changes_no_objective(build, family):  # noqa: F811
     model = build(family, gate=0.6)
     if family == "gemma2":
         teacher = build(family, gate=0.9)
-        learner = Learner(model, [(SpeechKL(), 1.0), (Preference(0.5), 1.0), (Distillation(teacher), 1.0)]).eval()
+        several = (SpeechKL(), Preference(0.5), Choice(), Distillation(teacher))
+        learner = Learner(model, [(objective, 1.0) for objective in several]).eval()
     else:
         learner = Learner(model, objectives(build)).eval()
     examples = [spoken(1, "a"), pictured(2, "a"), spoken(3, "b"), pictured(4, "b"), example([9, 10], [21, 2])]
+    examples += [choosing(5, "a"), choosing(6, "b")]
     collate = collator(examples, model)
-    alone = [learner(collate.collate([(n,)])) for n in range(5)]
+    alone = [learner(collate.collate([(n,)])) for n in range(7)]
     assert all(losses["distillation"].count for losses in alone)
-    for rows in ([(0, 1, 2, 3, 4)], [(4, 0, 3), (2, 1)]):
+    for rows in ([(0, 1, 2, 3, 4, 5, 6)], [(4, 0, 3), (5, 2, 6, 1)], [(4,), (0, 1, 6, 2), (3, 5)]):
         packed = learner(collate.collate(rows))
         for name in packed:
             mine = [losses[name] for losses in alone if name in losses]
@@ -131,6 +152,45 @@ def test_the_divergence_and_its_gradient_are_those_of_pytorch(build):  # noqa: F
     shorter = divergences(run, hidden.detach(), lambda span: wanted[span, :90])
     assert (shorter >= 0).all()
     assert teacher is not model
+
+
+def test_what_a_dialogue_adds_to_a_reply_is_that_of_separate_passes(build):  # noqa: F811
+    model = lively(build(gate=0.6)).eval()
+    learner = Learner(model, [(Choice(), 1.0)]).eval()
+    one = choosing(3, "b")
+    with torch.no_grad():
+        run = learner.run(collator([example([9], [21, 2]), one], model).collate([(0, 1)]))
+        found = gains(run, run.batch.choices)[0]
+        for reply, gain in zip((one.input_ids[one.fork :], *one.others), found, strict=True):
+            ids = np.concatenate([one.input_ids[: one.fork], reply])
+            turns = np.concatenate([one.turn_ids[: one.fork], np.ones(len(reply), dtype=np.int32)])
+            whole = replace(one, input_ids=ids, turn_ids=turns, targets=np.arange(len(ids)) >= one.fork, others=())
+            labels = (TurnLabels(1, len(reply), -100, -100, True),)
+            cut = slice(one.fork - 1, None)
+            alone = replace(
+                whole, input_ids=ids[cut], turn_ids=turns[cut], targets=whole.targets[cut], media=(), turns=labels
+            )
+            known, worth = (
+                Reply()(learner.run(collator([e], model).collate([(0,)]))).total.item() for e in (whole, alone)
+            )
+            assert gain.item() == pytest.approx(worth - known, abs=1e-4)
+
+
+def test_choosing_learns_which_reply_belongs_to_what_is_seen(build):  # noqa: F811
+    model = build(gate=0.3, lora={"rank": 4, "dropout": 0.0})
+    held_out = [choosing(n, "ab"[n % 2]) for n in range(40, 60)]
+    before = measured(Learner(model, [(Choice(), 1.0)]).eval(), held_out)["choice"]
+    learner = learn(model, Choice(), [choosing(n, "ab"[n % 2]) for n in range(24)], steps=30, rate=1e-2)
+    after = measured(learner, held_out)["choice"]
+    assert after.correct >= 18
+    assert after.total < before.total / 2
+
+
+def test_a_batch_without_choices_has_no_branches_and_no_such_loss(build):  # noqa: F811
+    model = build()
+    batch = collator([example([9], [21, 2])], model).collate([(0,)])
+    assert batch.branch_ids is None
+    assert "choice" not in Learner(model, [(Choice(), 1.0), (Reply(), 1.0)])(batch)
 
 
 def test_speech_comes_to_be_answered_as_its_transcript(build):  # noqa: F811

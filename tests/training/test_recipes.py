@@ -49,6 +49,31 @@ def test_pairs_that_nothing_learns_from_are_a_fault(recipe):
         check_recipe(recipe)
 
 
+def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
+    recipe["data"] += [
+        {"path": "elsewhere", "speakers": "none", "choices": ["other_role"]},
+        {"path": "third", "choices": ["same_role"], "preferences": ["rated"]},
+    ]
+    recipe["objectives"] = {"choice": 1.0, "preference": 1.0}
+    recipe["model"] = {"fusion": {"kind": "prefix"}}
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(recipe)
+    for fault in (
+        "objectives.choice: replies cannot branch off behind media",
+        "choice: context_tokens + candidates * reply_tokens do not fit into sequence.length (512)",
+        "data.1.choices need somebody's replies",
+        "data.2: has preferences and choices",
+    ):
+        assert fault in str(caught.value)
+    assert str(caught.value).startswith("recipe: 4 fault(s)")
+    recipe["objectives"], recipe["data"], recipe["model"] = {"choice": 1.0}, [{"path": "set"}], {}
+    with pytest.raises(RecipeError, match=r"objectives.choice needs replies to choose from"):
+        check_recipe(recipe)
+    recipe["objectives"], recipe["data"] = {"reply": 1.0}, [{"path": "set", "choices": ["other_role"]}]
+    with pytest.raises(RecipeError, match=r"data.0.choices: nobody chooses"):
+        check_recipe(recipe)
+
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 # Settings of launchers lie in a folder of their own.
 SHIPPED = sorted(path for path in RECIPES.rglob("*.yaml") if path.parent.name != "accelerate")

@@ -218,6 +218,7 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
         inputs_embeds: Tensor | None = None,
         turn_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        branch_ids: Tensor | None = None,
         streams: Streams | None = None,
         keep_attentions: bool = False,
         **options: Any,
@@ -232,9 +233,14 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
             inputs_embeds: `[batch, n, d]` instead of `input_ids`.
             turn_ids: Turn of each token, `[batch, n]`; when None, every token sees every medium.
             segment_ids: Packed dialogue of each token, `[batch, n]`; dialogues do not see one another.
+            branch_ids: 0 in the trunk of a packed dialogue, 1 and more in replies that branch off from its end,
+                `[batch, n]`: branches see the trunk and themselves.
             streams: What `encode_media` gave.
             keep_attentions: Whether fusion attention weights are returned.
             options: Passed on to the base model.
+
+        Raises:
+            ModelError: Replies branch off where media stand in the sequence (prefix fusion).
         """
         embeds = self.get_input_embeddings()(input_ids) if inputs_embeds is None else inputs_embeds
         shape, device = embeds.shape[:2], embeds.device
@@ -243,6 +249,8 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
         segments = torch.zeros(shape, dtype=torch.long, device=device) if segment_ids is None else segment_ids
         text_positions = None
         if self.is_prefix and streams:
+            if branch_ids is not None:
+                raise ModelError("replies cannot branch off behind media in the sequence", where="fusion.kind: prefix")
             prefixed = self.place_media(embeds, attention_mask, turns, segments, streams)
             embeds, attention_mask, segments = (
                 prefixed.embeddings,
@@ -256,10 +264,11 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
                 attention_mask = torch.cat([attention_mask.new_ones(len(attention_mask), past), attention_mask], dim=1)
             streams = {}
         if segment_ids is not None:
-            position_ids = packed_positions(segments, attention_mask) if position_ids is None else position_ids
+            if position_ids is None:
+                position_ids = packed_positions(segments, attention_mask, branch_ids)
             if self.language_model.config._attn_implementation == PACKED_ATTENTION and device.type == "cpu":
-                options["packed_spans"] = spans_of(segments, attention_mask)
-            attention_mask = packed_mask(segments, attention_mask)
+                options["packed_spans"] = spans_of(segments, attention_mask, branch_ids)
+            attention_mask = packed_mask(segments, attention_mask, branch_ids)
             if self.language_model.config._attn_implementation == "eager":
                 attention_mask = added_mask(attention_mask, embeds.dtype)
         self._context = FusionContext.of(streams, turns, segments, keep_weights=keep_attentions) if streams else None

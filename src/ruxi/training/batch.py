@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ruxi.features import FeatureSequence
 from ruxi.model import STREAM_OF_KIND, GuidanceInputs, MediaInputs, Placed, media_inputs
-from ruxi.training.examples import NO_LABEL, Example, Medium
+from ruxi.training.examples import NO_LABEL, Example, Medium, TurnLabels
 from ruxi.training.pairs import PAIR_KINDS
 
 Shown = Sequence[tuple[Medium, FeatureSequence]]
@@ -32,6 +32,27 @@ class Heard:
 
     batch: Batch
     here: Tensor
+    there: Tensor
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The replies of a batch among which the true one is to be found, and the same replies alone.
+
+    Attributes:
+        here: Row and position of the state that predicts each of their tokens, `[k, 2]`.
+        tokens: The tokens, `[k]`.
+        candidate: Number of the reply that each token belongs to, `[k]`; the first of every `size` is the true one.
+        size: Replies of one choice.
+        alone: The replies, packed, without what they answer.
+        there: The states that predict the tokens in `alone`, `[k, 2]`.
+    """
+
+    here: Tensor
+    tokens: Tensor
+    candidate: Tensor
+    size: int
+    alone: Batch
     there: Tensor
 
 
@@ -56,6 +77,9 @@ class Batch:
         pair_labels: Tokens of both replies of each pair, or `NO_LABEL`, `[rows, n]`.
         references: Log-likelihood of both replies under the reference, float32 `[pairs, 2]`.
         heard: The dialogues with speech in writing; None when there are none or nobody asked for them.
+        branch_ids: 0 in the trunk of a dialogue, 1 and more in the replies that branch off from it, `[rows, n]`; None
+            when there are none.
+        choices: The replies to choose from; None when there are none.
     """
 
     input_ids: Tensor
@@ -74,14 +98,18 @@ class Batch:
     pair_labels: Tensor
     references: Tensor
     heard: Heard | None = None
+    branch_ids: Tensor | None = None
+    choices: Choices | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         moved: dict[str, Any] = {name: v.to(device) for name, v in vars(self).items() if isinstance(v, Tensor)}
         moved["media"] = {name: inputs.to(device) for name, inputs in self.media.items()}
-        if self.heard is not None:
-            heard = self.heard
-            moved["heard"] = Heard(heard.batch.to(device), heard.here.to(device), heard.there.to(device))
+        for name in ("heard", "choices"):
+            twin = getattr(self, name)
+            if twin is not None:
+                parts = {n: v.to(device) for n, v in vars(twin).items() if isinstance(v, Tensor | Batch)}
+                moved[name] = replace(twin, **parts)
         return replace(self, **moved)
 
     def guidance(self, persona: Tensor, emotions: int, intents: int) -> GuidanceInputs | None:
@@ -114,26 +142,33 @@ class BatchFiller:
     """
 
     def __init__(self, rows: int) -> None:
-        self._examples: list[list[Example]] = [[] for _ in range(rows)]
+        self._tokens: dict[str, list[list[npt.NDArray[Any]]]] = {
+            name: [[] for _ in range(rows)]
+            for name in ("input_ids", "turn_ids", "segment_ids", "branch_ids", "labels", "pair_labels")
+        }
         self._lengths = [0] * rows
-        self._labels: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(rows)]
-        self._pair_labels: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(rows)]
+        self._segments = [0] * rows
         self._placed: list[Placed] = []
         self._says: list[tuple[str, tuple[str, ...]]] = []
         self._labelled: list[tuple[int, int, int, int]] = []
         self._replies: list[tuple[int, int, int, int, int, int]] = []
         self._pairs: list[tuple[int, int, int, int]] = []
         self._references: list[tuple[float, float]] = []
+        self._choosing: _Choosing | None = None
 
     def add(self, row: int, example: Example, shown: Shown) -> int:
-        """Put an example behind those that the row has; return the position of its first token."""
+        """Put an example behind those that the row has; return the position of its first token.
+
+        Other replies to choose from follow it, as branches of the same dialogue, and are in no other loss.
+        """
         start = self._lengths[row]
-        targets = _targets(example)
-        self._place(row, example, shown, labels=targets, pair_labels=np.full_like(targets, NO_LABEL))
+        self._place(row, example, shown, labels=_targets(example))
         self._says += [(STREAM_OF_KIND[medium.kind], medium.says) for medium, _ in shown]
         for turn in example.turns:
             if turn.emotion != NO_LABEL or turn.intent != NO_LABEL:
                 self._labelled.append((row, start + turn.position, turn.emotion, turn.intent))
+        if example.others:
+            self._branch(row, start, example)
         return start
 
     def add_pair(self, row: int, example: Example, shown: Shown, shown_with_worse: Shown) -> None:
@@ -143,11 +178,10 @@ class BatchFiller:
         """
         rejected = example.rejected
         assert rejected is not None  # noqa: S101 - the caller looked
-        better = len(self._examples[row])
+        better = self._segments[row]
         self.add(row, example, shown)
-        self._pair_labels[row][-1] = _targets(example)
-        worse = _targets(rejected.example)
-        self._place(row, rejected.example, shown_with_worse, labels=np.full_like(worse, NO_LABEL), pair_labels=worse)
+        self._tokens["pair_labels"][row][-1] = _targets(example)
+        self._place(row, rejected.example, shown_with_worse, pair_labels=_targets(rejected.example))
         self._says += [(STREAM_OF_KIND[medium.kind], ()) for medium, _ in shown_with_worse]
         self._pairs.append((row, better, better + 1, PAIR_KINDS.index(rejected.kind)))
         self._references.append(rejected.reference)
@@ -160,22 +194,20 @@ class BatchFiller:
         """
         width = max(self._lengths)
 
-        def rows(pieces: Sequence[Sequence[npt.NDArray[Any]]], padding: Sequence[int]) -> Tensor:
-            array = np.empty((len(pieces), width), dtype=np.int64)
-            for row, (mine, value) in enumerate(zip(pieces, padding, strict=True)):
-                array[row, : self._lengths[row]] = np.concatenate(mine)
-                array[row, self._lengths[row] :] = value
+        def rows(name: str, *padding: int) -> Tensor:
+            array = np.empty((len(self._lengths), width), dtype=np.int64)
+            for row, pieces in enumerate(self._tokens[name]):
+                array[row, : self._lengths[row]] = np.concatenate(pieces)
+                array[row, self._lengths[row] :] = padding[row % len(padding)]
             return torch.from_numpy(array)
 
-        count, examples = len(self._examples), self._examples
-        segments = [[np.full(len(e.input_ids), n) for n, e in enumerate(row)] for row in examples]
         turn_rows, turn_ends, emotions, intents = _table(self._labelled, 4).unbind(1)
         return Batch(
-            input_ids=rows([[e.input_ids for e in row] for row in examples], [pad] * count),
-            attention_mask=rows([[np.ones(len(e.input_ids)) for e in row] for row in examples], [0] * count),
-            turn_ids=rows([[e.turn_ids for e in row] for row in examples], [0] * count),
-            segment_ids=rows(segments, [len(row) for row in examples]),
-            labels=rows(self._labels, [NO_LABEL] * count),
+            input_ids=rows("input_ids", pad),
+            attention_mask=(torch.arange(width) < torch.tensor(self._lengths)[:, None]).long(),
+            turn_ids=rows("turn_ids", 0),
+            segment_ids=rows("segment_ids", *self._segments),
+            labels=rows("labels", NO_LABEL),
             media=media_inputs(self._placed),
             says={stream: [words for s, words in self._says if s == stream] for stream in dict(self._says)},
             turn_rows=turn_rows,
@@ -184,24 +216,19 @@ class BatchFiller:
             intents=intents,
             replies=_table(self._replies, 6),
             pairs=_table(self._pairs, 4),
-            pair_labels=rows(self._pair_labels, [NO_LABEL] * count),
+            pair_labels=rows("pair_labels", NO_LABEL),
             references=torch.tensor(self._references, dtype=torch.float32).reshape(-1, 2),
+            branch_ids=None if self._choosing is None else rows("branch_ids", 0),
+            choices=None if self._choosing is None else self._choosing.choices(pad),
         )
 
-    def _place(
-        self,
-        row: int,
-        example: Example,
-        shown: Shown,
-        *,
-        labels: npt.NDArray[np.int64],
-        pair_labels: npt.NDArray[np.int64],
-    ) -> None:
-        segment = len(self._examples[row])
-        self._examples[row].append(example)
-        self._lengths[row] += len(example.input_ids)
-        self._labels[row].append(labels)
-        self._pair_labels[row].append(pair_labels)
+    def _place(self, row: int, example: Example, shown: Shown, **labels: npt.NDArray[np.int64]) -> None:
+        segment = self._segments[row]
+        self._segments[row] += 1
+        branches = np.zeros(len(example.input_ids), dtype=np.int64)
+        if example.others:
+            branches[example.fork :] = 1
+        self._append(row, example.input_ids, example.turn_ids, branches, **labels)
         for medium, found in shown:
             self._placed.append(Placed(STREAM_OF_KIND[medium.kind], found, row, medium.turn, segment))
         before = (NO_LABEL, NO_LABEL)
@@ -209,6 +236,97 @@ class BatchFiller:
             if turn.is_reply:
                 self._replies.append((row, segment, turn.turn, *before, turn.emotion))
             before = (turn.emotion, turn.intent)
+
+    def _branch(self, row: int, start: int, example: Example) -> None:
+        """Let the other replies follow, and note where all of them are predicted."""
+        if self._choosing is None:
+            self._choosing = _Choosing(len(self._lengths), 1 + len(example.others))
+        fork = start + example.fork
+        self._choosing.add(row, example, example.input_ids[example.fork :], fork, fork)
+        turn = example.turn_ids[-1]
+        for number, other in enumerate(example.others, 2):
+            self._choosing.add(row, example, other, fork, self._lengths[row])
+            self._append(row, other, np.full(len(other), turn), np.full(len(other), number))
+
+    def _append(
+        self,
+        row: int,
+        input_ids: npt.NDArray[Any],
+        turn_ids: npt.NDArray[Any],
+        branch_ids: npt.NDArray[Any],
+        **labels: npt.NDArray[np.int64],
+    ) -> None:
+        """Put tokens behind those that the row has, in the segment begun last; those without labels teach nothing."""
+        none = np.full(len(input_ids), NO_LABEL)
+        given = {
+            "input_ids": input_ids,
+            "turn_ids": turn_ids,
+            "segment_ids": np.full(len(input_ids), self._segments[row] - 1),
+            "branch_ids": branch_ids,
+            "labels": none,
+            "pair_labels": none,
+            **labels,
+        }
+        for name, pieces in self._tokens.items():
+            pieces[row].append(given[name])
+        self._lengths[row] += len(input_ids)
+
+
+class _Choosing:
+    """Replies to choose from, as they are put into rows.
+
+    Args:
+        rows: Number of rows.
+        size: Replies of one choice.
+    """
+
+    def __init__(self, rows: int, size: int) -> None:
+        self._size = size
+        self._alone: dict[int, list[Example]] = {row: [] for row in range(rows)}
+        self._here: list[tuple[int, int]] = []
+        self._there: list[tuple[int, int]] = []
+        self._tokens: list[int] = []
+        self._lengths: list[int] = []
+
+    def add(self, row: int, example: Example, reply: npt.NDArray[np.int32], fork: int, start: int) -> None:
+        """Note a reply whose tokens stand at `start` in a row, and whose first one is predicted before `fork`."""
+        opening = int(np.flatnonzero(example.turn_ids == example.turn_ids[-1])[0])
+        header = example.input_ids[opening : example.fork]
+        ids = np.concatenate([header, reply])
+        turn = int(example.turn_ids[-1])
+        at = sum(len(other.input_ids) for other in self._alone[row]) + len(header)
+        self._alone[row].append(
+            Example(
+                example.id,
+                example.group,
+                ids,
+                np.full(len(ids), turn, dtype=np.int32),
+                np.zeros(len(ids), dtype=np.bool_),
+                (),
+                (TurnLabels(turn, len(ids) - 1, NO_LABEL, NO_LABEL, True),),
+            )
+        )
+        self._here += [(row, position - 1) for position in (fork, *range(start + 1, start + len(reply)))]
+        self._there += [(row, at + number - 1) for number in range(len(reply))]
+        self._tokens += reply.tolist()
+        self._lengths.append(len(reply))
+
+    def choices(self, pad: int) -> Choices:
+        """All of them as tensors."""
+        used = [row for row, replies in self._alone.items() if replies]
+        filler = BatchFiller(len(used))
+        for number, row in enumerate(used):
+            for reply in self._alone[row]:
+                filler.add(number, reply, ())
+        lengths = torch.tensor(self._lengths)
+        return Choices(
+            here=_table(self._here, 2),
+            tokens=torch.tensor(self._tokens),
+            candidate=torch.arange(len(lengths)).repeat_interleave(lengths),
+            size=self._size,
+            alone=filler.batch(pad),
+            there=_table([(used.index(row), position) for row, position in self._there], 2),
+        )
 
 
 def _targets(example: Example) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from ruxi.model.base import base_tokenizer, fastest_precision
 from ruxi.runtime.loading import adapter_folder
 from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import (
+    Choice,
     Contrastive,
     Distillation,
     Emotion,
@@ -107,6 +108,8 @@ def build_objectives(recipe: Recipe, prepared: Prepared) -> list[tuple[Objective
         chosen.append((SpeechKL(), weights.speech_kl))
     if weights.preference:
         chosen.append((Preference(recipe.preference.beta), weights.preference))
+    if weights.choice:
+        chosen.append((Choice(recipe.choice.temperature), weights.choice))
     if weights.distillation and recipe.teacher is not None:
         teacher = load_teacher(recipe.teacher.model, prepared.model, precision_of(recipe))
         chosen.append((Distillation(teacher, recipe.teacher.temperature), weights.distillation))

@@ -23,8 +23,9 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError
 from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
+from ruxi.training.choices import ChoiceMaker
 from ruxi.training.pairs import PairMaker, ReplyPair, compared
-from ruxi.training.recipe import DataSource, PairKind, SequenceSettings
+from ruxi.training.recipe import ChoiceSettings, DataSource, PairKind, SequenceSettings
 from ruxi.training.speech import LISTENER, dictations, written_out
 
 NO_LABEL = -100
@@ -116,6 +117,8 @@ class Example:
         turns: Its turns' labels.
         written: The same with its speech in writing, for the objective that compares the two.
         rejected: A worse reply, for preferences; both stand side by side in one row.
+        fork: Where the reply begins that is to be chosen among `others`.
+        others: Tokens of the other replies, each int32 `[k]`; they branch off at the fork.
     """
 
     id: str
@@ -127,10 +130,13 @@ class Example:
     turns: tuple[TurnLabels, ...]
     written: Written | None = None
     rejected: Rejected | None = None
+    fork: int = 0
+    others: tuple[npt.NDArray[np.int32], ...] = ()
 
     def __len__(self) -> int:
         """Tokens that it takes in a row."""
-        return len(self.input_ids) + (len(self.rejected.example) if self.rejected is not None else 0)
+        beside = len(self.rejected.example) if self.rejected is not None else sum(map(len, self.others))
+        return len(self.input_ids) + beside
 
 
 def selected(data: DialogueSet, source: DataSource, split: str) -> Iterator[Dialogue]:
@@ -159,6 +165,7 @@ class ExampleBuilder:
         emotions: Labels of the emotion head, in order.
         intents: Labels of the intent head, in order.
         lookup: Features of a part, for the labels and transcripts that stand in the text.
+        choice: How many replies there are to choose from, and their lengths.
         write_speech: Whether examples with speech come with the same dialogue in writing.
     """
 
@@ -170,10 +177,12 @@ class ExampleBuilder:
         emotions: Iterable[str] = (),
         intents: Iterable[str] = (),
         lookup: Lookup = lambda part: None,
+        choice: ChoiceSettings | None = None,
         write_speech: bool = False,
     ) -> None:
         options = {"context_length": sequence.length, "persona_tokens": sequence.persona_tokens}
         self._length = sequence.length
+        self._choice = choice or ChoiceSettings()
         self._write_speech = write_speech
         self._described = prompts.with_options(**options, describe_media=True)
         self._plain = prompts.with_options(**options, describe_media=False)
@@ -191,6 +200,9 @@ class ExampleBuilder:
         dialogues = selected(data, source, split)
         if source.preferences:
             yield from self._pairs(list(dialogues), data, source, characters)
+            return
+        if source.choices:
+            yield from self._choices(list(dialogues), data, source, characters)
             return
         for dialogue in dialogues:
             for one in dictations(dialogue) if source.speakers == "transcripts" else [dialogue]:
@@ -287,6 +299,35 @@ class ExampleBuilder:
         if not (better.targets.any() and worse.targets.any()):
             return None
         return replace(better, id=f"{better.id}/{pair.kind}", rejected=Rejected(worse, pair.kind))
+
+    def _choices(
+        self, dialogues: list[Dialogue], data: DialogueSet, source: DataSource, characters: dict[str, Character]
+    ) -> Iterator[Example]:
+        """One example for each choice, in the very tokens in which it is made on stage."""
+        settings = self._choice
+        builders = {
+            key: builder.with_options(context_length=settings.context_tokens)
+            for key, builder in ((True, self._described), (False, self._plain))
+        }
+
+        def speakers(dialogue: Dialogue) -> list[tuple[str, str | None]]:
+            return _speakers(dialogue, source.speakers)
+
+        for choice in ChoiceMaker(dialogues, speakers, source.choices, settings.candidates).made():
+            character = character_of(choice.speaker, choice.character, data, characters)
+            described = self._is_described(choice.dialogue, source)
+            dialogue = self._with_findings(choice.dialogue) if described else choice.dialogue
+            builder = builders[described]
+            before = dialogue.model_copy(update={"turns": dialogue.turns[:-1]})
+            try:
+                prompt = builder.build(character, before, speaker=choice.speaker)
+            except DataError:
+                continue
+            texts = (dialogue.turns[-1].text, *choice.others)
+            answered = [builder.answered(prompt, text, tokens=settings.reply_tokens) for text in texts]
+            fork = len(prompt.input_ids)
+            others = tuple(np.asarray(one.input_ids[fork:], dtype=np.int32) for one in answered[1:])
+            yield replace(self._example(answered[0], dialogue, choice.speaker), fork=fork, others=others)
 
     def _example(self, prompt: Prompt, dialogue: Dialogue, speaker: str) -> Example:
         turn_ids = np.asarray(prompt.turn_ids, dtype=np.int32)

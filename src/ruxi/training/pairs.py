@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -25,9 +25,7 @@ from ruxi.dialogues import Dialogue, Part, Turn
 from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError
 from ruxi.training.recipe import PairKind
-
-Speakers = Callable[[Dialogue], list[tuple[str, str | None]]]
-"""Names of those whose replies are learnt, with their character files."""
+from ruxi.training.repertoire import Repertoire, Speakers, reply_turns
 
 PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)
 
@@ -67,12 +65,15 @@ class PairMaker:
     def __init__(self, dialogues: Sequence[Dialogue], speakers: Speakers) -> None:
         self._dialogues = dialogues
         self._speakers = speakers
-        self._said: list[tuple[str, str, str | None]] = []
+        self._said = Repertoire(dialogues, speakers).said
         self._said_about: dict[str, list[int]] = defaultdict(list)
         self._said_by_others: dict[str | None, list[str]] = defaultdict(list)
         self._pictures: list[Part] = []
         for dialogue in dialogues:
             self._collect(dialogue)
+        for number, said in enumerate(self._said):
+            for picture in _names_of_pictures(said.dialogue, said.turn):
+                self._said_about[picture].append(number)
 
     def made(self, kind: PairKind) -> Iterator[ReplyPair]:
         """The pairs of one of the three kinds that are made; a dialogue that cannot give one is passed over."""
@@ -112,15 +113,9 @@ class PairMaker:
 
     def _collect(self, dialogue: Dialogue) -> None:
         own = {name for name, _ in self._speakers(dialogue)}
-        for index, turn in enumerate(dialogue.turns):
+        for turn in dialogue.turns:
             self._pictures += _pictures(turn)
-            if not turn.text.strip():
-                continue
-            if turn.speaker in own and index > 0:
-                for picture in _names_of_pictures(dialogue, index):
-                    self._said_about[picture].append(len(self._said))
-                self._said.append((turn.speaker, turn.text, dialogue.language))
-            elif turn.speaker not in own:
+            if turn.text.strip() and turn.speaker not in own:
                 self._said_by_others[dialogue.language].append(turn.text)
 
     def _out_of_character(self, dialogue: Dialogue, turn: int, rng: random.Random) -> Dialogue | None:
@@ -128,7 +123,7 @@ class PairMaker:
 
         def others(numbers: Sequence[int]) -> list[str]:
             said = [self._said[number] for number in numbers]
-            return [text for name, text, code in said if name != own.speaker and code == dialogue.language]
+            return [s.text for s in said if s.speaker != own.speaker and s.dialogue.language == dialogue.language]
 
         same = [number for picture in _names_of_pictures(dialogue, turn) for number in self._said_about[picture]]
         found = others(same) or others(rng.sample(range(len(self._said)), min(len(self._said), 4 * _CANDIDATES)))
@@ -186,11 +181,6 @@ def compared(data: DialogueSet, dialogues: Sequence[Dialogue], speakers: Speaker
                 for text in (chosen, rejected)
             )
             yield ReplyPair("compared", speaker, character, better, worse)
-
-
-def reply_turns(dialogue: Dialogue, speaker: str) -> list[int]:
-    """The turns in which somebody answers in words."""
-    return [n for n, turn in enumerate(dialogue.turns) if n > 0 and turn.speaker == speaker and turn.text.strip()]
 
 
 def _lines(path: Path) -> list[str]:

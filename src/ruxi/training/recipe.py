@@ -29,6 +29,9 @@ class _Section(BaseModel):
 PairKind = Literal["rated", "compared", "out_of_character", "speaks_for_user", "wrong_picture"]
 """Kinds of reply pairs, see `ruxi.training.pairs`."""
 
+ChoiceKind = Literal["other_role", "same_role"]
+"""Whose words the wrong replies are, see `ruxi.training.choices`."""
+
 
 class DataSource(_Section):
     """One data set in the mixture."""
@@ -53,6 +56,11 @@ class DataSource(_Section):
         description="Make pairs of a better and a worse reply instead: `rated`, `compared` (preferences.jsonl), "
         "`out_of_character`, `speaks_for_user`, `wrong_picture`.",
     )
+    choices: list[ChoiceKind] = Field(
+        default_factory=list,
+        description="Put one reply of each dialogue among wrong ones instead: words of an `other_role`, or of the "
+        "`same_role` in other dialogues, in turn.",
+    )
 
 
 class SequenceSettings(_Section):
@@ -75,6 +83,11 @@ class ObjectiveWeights(_Section):
         0.0, ge=0, description="Answer to speech as to its transcript: KL to the model's own distribution."
     )
     preference: float = Field(0.0, ge=0, description="DPO on pairs of replies; sources name their `preferences`.")
+    choice: float = Field(
+        0.0,
+        ge=0,
+        description="The true reply among others, by what the dialogue makes likelier; sources name `choices`.",
+    )
     distillation: float = Field(0.0, ge=0, description="KL to the teacher's distribution on the character's tokens.")
 
 
@@ -85,6 +98,15 @@ class PreferenceSettings(_Section):
     reference: Literal["start", "base"] = Field(
         "start", description="The model as it starts, or the base model with everything around it switched off."
     )
+
+
+class ChoiceSettings(_Section):
+    """Choosing the true reply among others."""
+
+    candidates: int = Field(8, ge=2, description="Replies to choose from, the true one among them.")
+    reply_tokens: int = Field(48, gt=0, description="Tokens of each that are scored; longer ones are cut.")
+    context_tokens: int = Field(384, ge=32, description="Tokens of persona and dialogue before them.")
+    temperature: float = Field(1.0, gt=0, description="Above 1 a clear choice still teaches.")
 
 
 class TeacherSettings(_Section):
@@ -156,7 +178,7 @@ class ModelSettings(_Section):
         return self
 
 
-CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference"})
+CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference", "choice"})
 """Objectives that have an accuracy."""
 
 
@@ -174,6 +196,7 @@ class Recipe(_Section):
     sequence: SequenceSettings = Field(default_factory=SequenceSettings, description="How dialogues are laid out.")
     objectives: ObjectiveWeights = Field(default_factory=ObjectiveWeights, description="What is learnt.")
     preference: PreferenceSettings = Field(default_factory=PreferenceSettings, description="Of that objective.")
+    choice: ChoiceSettings = Field(default_factory=ChoiceSettings, description="Of that objective.")
     teacher: TeacherSettings | None = Field(None, description="Whom the distillation learns from.")
     optimiser: OptimiserSettings = Field(default_factory=OptimiserSettings, description="How it is learnt.")
     run: RunSettings = Field(default_factory=RunSettings, description="How long it is learnt.")
@@ -204,7 +227,7 @@ class Recipe(_Section):
             faults.append("objectives.contrastive needs model.alignment; add `alignment: {}`")
         if not any(weights.model_dump().values()):
             faults.append("all objectives have weight 0; give one a weight")
-        faults += self._preference_faults() + self._speech_faults()
+        faults += self._preference_faults() + self._choice_faults() + self._speech_faults()
         if weights.distillation and self.teacher is None:
             faults.append("objectives.distillation needs a teacher; add `teacher: {model: NAME}`")
         if self.teacher is not None and not weights.distillation:
@@ -230,6 +253,28 @@ class Recipe(_Section):
                 faults.append(f"data.{number}.preferences need somebody's replies; set `speakers: characters` or `all`")
             if "wrong_picture" in source.preferences and not self._reads("image"):
                 faults.append(f"data.{number}.preferences: wrong_picture needs model.modalities.image and a fusion")
+        return faults
+
+    def _choice_faults(self) -> list[str]:
+        faults = []
+        choosing = [(number, source) for number, source in enumerate(self.data) if source.choices]
+        if self.objectives.choice and not choosing:
+            faults.append("objectives.choice needs replies to choose from; add `choices: [other_role]` to a data set")
+        if choosing and not self.objectives.choice:
+            faults.append(f"data.{choosing[0][0]}.choices: nobody chooses; give objectives.choice a weight")
+        if self.objectives.choice and self.model.fusion.get("kind") == "prefix":
+            faults.append("objectives.choice: replies cannot branch off behind media in the sequence; fuse otherwise")
+        if choosing and self.choice.context_tokens + self.choice.candidates * self.choice.reply_tokens > (
+            length := self.sequence.length
+        ):
+            faults.append(
+                f"choice: context_tokens + candidates * reply_tokens do not fit into sequence.length ({length})"
+            )
+        for number, source in choosing:
+            if source.speakers in ("none", "transcripts"):
+                faults.append(f"data.{number}.choices need somebody's replies; set `speakers: characters` or `all`")
+            if source.preferences:
+                faults.append(f"data.{number}: has preferences and choices; name the data set twice, once for each")
         return faults
 
     def _speech_faults(self) -> list[str]:

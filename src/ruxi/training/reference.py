@@ -25,8 +25,8 @@ from ruxi.training.building import pad_token, precision_of
 from ruxi.training.examples import Example, Medium
 from ruxi.training.media import Progress
 from ruxi.training.objectives import Pass
+from ruxi.training.objectives.base import without_dropout
 from ruxi.training.objectives.preference import pair_likelihoods
-from ruxi.training.objectives.speech_kl import without_dropout
 from ruxi.training.packing import Collator, pack
 from ruxi.training.recipe import Recipe
 

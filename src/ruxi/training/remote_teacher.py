@@ -32,7 +32,7 @@ from ruxi.prompt.builder import user_of
 from ruxi.prompt.parts import words_of_turn
 from ruxi.prompt.persona import persona_words
 from ruxi.training.examples import character_of
-from ruxi.training.pairs import reply_turns
+from ruxi.training.repertoire import reply_turns
 
 Turns = Literal["last", "all"]
 

@@ -113,6 +113,7 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
         emotions=guidance.emotions if guidance else (),
         intents=guidance.intents if guidance else (),
         lookup=media.of,
+        choice=recipe.choice,
         write_speech=recipe.objectives.speech_kl > 0,
     )
     train: list[Example] = []

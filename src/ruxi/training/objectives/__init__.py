@@ -1,6 +1,7 @@
 """What is learnt: one objective a file."""
 
 from ruxi.training.objectives.base import Loss, Objective, Pass
+from ruxi.training.objectives.choice import Choice
 from ruxi.training.objectives.contrastive import Contrastive
 from ruxi.training.objectives.distillation import Distillation
 from ruxi.training.objectives.labels import Emotion, Intent
@@ -9,5 +10,6 @@ from ruxi.training.objectives.reply import Reply
 from ruxi.training.objectives.speech_kl import SpeechKL
 
 __all__ = [
-    "Contrastive", "Distillation", "Emotion", "Intent", "Loss", "Objective", "Pass", "Preference", "Reply", "SpeechKL",
+    "Choice", "Contrastive", "Distillation", "Emotion", "Intent", "Loss", "Objective", "Pass", "Preference", "Reply",
+    "SpeechKL",
 ]  # fmt: skip

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from ruxi.model import RolePlayForCausalLM, Streams
 from ruxi.training.batch import Batch
@@ -45,10 +48,32 @@ class Pass:
             attention_mask=self.batch.attention_mask,
             turn_ids=self.batch.turn_ids,
             segment_ids=self.batch.segment_ids,
+            branch_ids=self.batch.branch_ids,
             streams=self.streams,
             use_cache=False,
         )["last_hidden_state"]
         return hidden
+
+
+@contextmanager
+def without_dropout(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def pass_in_step(run: Pass) -> None:
+    """Run the decoder where other processes have a second pass and this one has none.
+
+    Sharded weights are gathered by all processes together, by those with nothing to read as well.
+    """
+    if any(isinstance(module, FSDPModule) for module in run.model.modules()):
+        with torch.no_grad():
+            _ = Pass(run.model, run.batch).hidden
 
 
 @dataclass(frozen=True)

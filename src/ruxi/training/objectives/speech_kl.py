@@ -8,14 +8,9 @@ the first sound count, and only dialogues in which every sound is heard and has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import nn
-from torch.distributed.fsdp import FSDPModule
 
-from ruxi.training.objectives.base import Loss, Pass
+from ruxi.training.objectives.base import Loss, Pass, pass_in_step, without_dropout
 from ruxi.training.objectives.divergence import divergences
 
 
@@ -29,24 +24,10 @@ class SpeechKL:
         """Sum over the tokens of the replies."""
         heard = run.batch.heard
         if heard is None:
-            if any(isinstance(module, FSDPModule) for module in run.model.modules()):
-                # Sharded weights are gathered by all processes together, by those without speech as well.
-                with torch.no_grad():
-                    _ = Pass(run.model, run.batch).hidden
+            pass_in_step(run)
             return None
         states = run.hidden[heard.here[:, 0], heard.here[:, 1]]
         with torch.no_grad(), without_dropout(run.model):
             read = Pass(run.model, heard.batch).hidden[heard.there[:, 0], heard.there[:, 1]]
         found = divergences(run, states, lambda span: run.model.logits(read[span]).detach())
         return Loss(found.sum(), len(found))
-
-
-@contextmanager
-def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

@@ -1,0 +1,64 @@
+"""Choices: the true reply stands first, the others come from where the recipe says and are never right by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ruxi.dialogues.store import DialogueSet
+from ruxi.training.examples import Example, ExampleBuilder
+from ruxi.training.recipe import ChoiceSettings, DataSource, SequenceSettings
+from tests.scripted import small_prompts, small_tokenizer
+from tests.training.test_pairs import NAMES, folder  # noqa: F401 (a fixture)
+
+
+def choices(path, *kinds: str, **settings: int) -> list[Example]:
+    builder = ExampleBuilder(small_prompts(), SequenceSettings(), choice=ChoiceSettings(**settings))
+    return list(builder.of_set(DialogueSet.open(path), DataSource(path=path, choices=list(kinds)), "train"))
+
+
+def text(ids) -> str:
+    return small_tokenizer().decode(ids.tolist())
+
+
+def test_the_others_are_words_of_other_roles(folder):  # noqa: F811
+    found = choices(folder, "other_role", candidates=4)
+    assert {e.group for e in found} == {e.group for e in choices(folder, "same_role", candidates=2)}
+    for example in found:
+        speaker = example.id.rpartition("/")[2]
+        true = text(example.input_ids[example.fork :])
+        assert len({true, *(text(other) for other in example.others)}) == 4
+        assert np.array_equal(np.flatnonzero(example.targets), np.arange(example.fork, len(example.input_ids)))
+        assert len(example) == len(example.input_ids) + sum(map(len, example.others))
+        for other in example.others:
+            assert not text(other).startswith(f"{speaker} s")
+
+
+def test_the_same_role_is_quoted_from_other_dialogues_alone(folder):  # noqa: F811
+    pictured = [e for e in choices(folder, "same_role", candidates=3) if "-" in e.group and "rated" not in e.group]
+    assert len(pictured) == 6
+    for example in pictured:
+        speaker, number = example.group.split("-")
+        for other in example.others:
+            assert f"{number}." not in text(other)
+            assert not any(text(other).startswith(name) for name in NAMES if name != speaker)
+
+
+def test_both_kinds_take_turns_and_replies_are_cut(folder):  # noqa: F811
+    whole = choices(folder, "other_role", "same_role", candidates=4)
+    cut = choices(folder, "other_role", "same_role", candidates=4, reply_tokens=3)
+    assert len(whole) == len(cut) > 0
+    for example, shorter in zip(whole, cut, strict=True):
+        speaker = example.id.rpartition("/")[2]
+        if "-" in example.group and "rated" not in example.group:
+            assert not text(example.others[0]).startswith(f"{speaker} s")
+            assert not text(example.others[2]).startswith(f"{speaker} s")
+        for one, other in zip(
+            (example.input_ids[example.fork :], *example.others),
+            (shorter.input_ids[shorter.fork :], *shorter.others),
+            strict=True,
+        ):
+            assert np.array_equal(one[:3], other)
+
+
+def test_a_set_with_too_few_replies_gives_no_choices(folder):  # noqa: F811
+    assert choices(folder, "other_role", candidates=40) == []
