@@ -60,5 +60,13 @@ def test_both_kinds_take_turns_and_replies_are_cut(folder):  # noqa: F811
             assert np.array_equal(one[:3], other)
 
 
+def test_other_roles_stand_in_where_a_role_has_said_too_little(folder):  # noqa: F811
+    found = next(e for e in choices(folder, "same_role", "other_role", candidates=12) if e.group == "Mira-0")
+    others = [text(other) for other in found.others]
+    assert len(set(others)) == 11
+    assert sum(other.startswith("Mira") or other == "Aye, the cat is here." for other in others) == 5
+    assert choices(folder, "same_role", candidates=12) == []
+
+
 def test_a_set_with_too_few_replies_gives_no_choices(folder):  # noqa: F811
     assert choices(folder, "other_role", candidates=40) == []

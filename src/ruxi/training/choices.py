@@ -73,7 +73,9 @@ class ChoiceMaker:
         taken = {own.text}
         found = []
         for kind in self._kinds:
-            text = self._drawn(kind, own, taken, rng)
+            # Where a role has said too little elsewhere, other roles must do.
+            drawn = (self._drawn(other, own, taken, rng) for other in dict.fromkeys((kind, *self._kinds)))
+            text = next((text for text in drawn if text is not None), None)
             if text is None:
                 return None
             taken.add(text)
