@@ -25,7 +25,7 @@ ROWS = 12
 
 
 def example(number: int) -> Example:
-    """One row full: every third has a picture, the second has nothing to learn."""
+    """One row full: every third has a picture, every fourth other replies, the second has nothing to learn."""
     rng = np.random.default_rng(number)
     turns = np.array([-1] * 4 + [0] * 20 + [1] * (40 + number % 5))
     targets = (turns == 1) & (number != 1)
@@ -37,6 +37,8 @@ def example(number: int) -> Example:
         targets=targets,
         media=(Medium("image", str(number), 0),) if number % 3 == 0 else (),
         turns=(TurnLabels(0, 23, number % 28 if number % 4 == 0 else -100, -100, False),),
+        fork=25,
+        others=tuple(rng.integers(3, 60, 8, dtype=np.int32) for _ in range(3)) if number % 4 == 2 else (),
     )
 
 
@@ -58,9 +60,10 @@ def recipe(base: str, accumulation: int) -> dict[str, Any]:
             "guidance": {},
             "lora": {"rank": 4, "dropout": 0.0},
         },
-        "data": [{"path": "none"}],
-        "sequence": {"length": 70, "modality_dropout": 0.3},
-        "objectives": {"reply": 1.0, "emotion": 0.5},
+        "data": [{"path": "none", "choices": ["other_role"]}],
+        "choice": {"candidates": 4, "reply_tokens": 8, "context_tokens": 32},
+        "sequence": {"length": 100, "modality_dropout": 0.3},
+        "objectives": {"reply": 1.0, "emotion": 0.5, "choice": 0.5},
         "optimiser": {"learning_rate": 0.01, "gate_learning_rate": 0.1, "accumulation": accumulation},
         "run": {"epochs": 1, "evaluate_every": 3, "log_every": 1, "precision": "float32", "example_prompts": 0},
     }
