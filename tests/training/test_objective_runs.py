@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from ruxi.characters import Character
 from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.dialogues.writer import DatasetWriter
-from ruxi.errors import ModelError
+from ruxi.errors import DataError, ModelError
 from ruxi.training.recipe import check_recipe
 from ruxi.training.run import prepare, train
 from tests.tiny_models import save_llama
@@ -48,8 +48,12 @@ def test_the_right_speakers_reply_is_found_among_held_out_ones(recipe, tmp_path)
     recipe["data"] = [data]
     recipe["model"]["guidance"] = None
     recipe["objectives"] = {"reply": 0.0, "choice": 1.0}
-    recipe["choice"] = {"candidates": 4, "reply_tokens": 16, "context_tokens": 128}
+    recipe["sequence"]["length"] = 600
+    recipe["choice"] = {"candidates": 4, "reply_tokens": 16, "context_tokens": 500}
     recipe["run"] |= {"steps": 24, "evaluate_every": 12, "metric": "choice_accuracy"}
+    short = check_recipe(recipe | {"choice": {"context_tokens": 32}})
+    with pytest.raises(DataError, match=r"no dialogue of split 'train' fits.*choice.context_tokens"):
+        prepare(short)
     result = train(check_recipe(recipe), tmp_path / "run", quiet=True)
     assert result.metrics["eval_choice_accuracy"] >= 0.8
     assert "eval_reply_nats" not in result.metrics

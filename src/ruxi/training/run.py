@@ -121,10 +121,11 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
     for data, source in zip(sets, recipe.data, strict=True):
         mine = list(builder.of_set(data, source, "train"))
         if not mine and source.weight:
+            limit = "choice.context_tokens" if source.choices else "sequence.length"
             raise DataError(
                 "nothing to learn: no dialogue of split 'train' fits",
                 where=str(source.path),
-                remedy="Run `ruxi data split`, or raise sequence.length.",
+                remedy=f"Run `ruxi data split`, or raise {limit}.",
             )
         train += mine
         counts.append(len(mine))
