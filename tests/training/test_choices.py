@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ruxi.dialogues.store import DialogueSet
-from ruxi.training.examples import Example, ExampleBuilder
-from ruxi.training.recipe import ChoiceSettings, DataSource, SequenceSettings
+from ruxi.training.example_builder import ExampleBuilder
+from ruxi.training.examples import Example
+from ruxi.training.settings import ChoiceSettings, DataSource, SequenceSettings
 from tests.scripted import small_prompts, small_tokenizer
 from tests.training.test_pairs import NAMES, folder  # noqa: F401 (a fixture)
 

@@ -14,9 +14,9 @@ from ruxi.dialogues.splits import Splitter, split_dataset
 from ruxi.dialogues.store import DialogueSet
 from ruxi.dialogues.writer import DatasetWriter
 from ruxi.errors import DataError
-from ruxi.training.examples import ExampleBuilder
+from ruxi.training.example_builder import ExampleBuilder
 from ruxi.training.pairs import PAIR_KINDS
-from ruxi.training.recipe import DataSource, SequenceSettings
+from ruxi.training.settings import DataSource, SequenceSettings
 from tests.dialogues.sources import SOURCES
 from tests.scripted import small_prompts, small_tokenizer
 from tests.senses import png, wav

@@ -20,15 +20,23 @@ def recipe():
     }
 
 
+def assert_faults(recipe, *faults):
+    """Exactly these faults are listed, all at once."""
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(recipe)
+    for fault in faults:
+        assert fault in str(caught.value)
+    assert str(caught.value).startswith(f"recipe: {len(faults)} fault(s)")
+
+
 def test_objectives_without_what_they_need_are_listed_with_all_other_faults(recipe):
     recipe["objectives"] = {"speech_kl": 1, "preference": 1, "distillation": 1, "contrastive": 1}
     recipe["data"].append({"path": "elsewhere", "speakers": "none", "preferences": ["wrong_picture"]})
     recipe["data"].append({"path": "sounds", "speakers": "transcripts"})
     recipe["run"]["metric"] = "hits"
     recipe["sequence"]["length"] = 3
-    with pytest.raises(RecipeError) as caught:
-        check_recipe(recipe)
-    for fault in (
+    assert_faults(
+        recipe,
         "objectives.speech_kl needs model.modalities.speech",
         "objectives.distillation needs a teacher",
         "objectives.contrastive needs model.alignment",
@@ -37,9 +45,7 @@ def test_objectives_without_what_they_need_are_listed_with_all_other_faults(reci
         "data.2.speakers: transcripts need model.modalities.speech",
         "run.metric: 'hits' is not measured; known here: loss, reply_nats, contrastive_loss, contrastive_accuracy",
         "sequence.length",
-    ):
-        assert fault in str(caught.value)
-    assert str(caught.value).startswith("recipe: 8 fault(s)")
+    )
 
 
 def test_pairs_that_nothing_learns_from_are_a_fault(recipe):
@@ -56,16 +62,13 @@ def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
     ]
     recipe["objectives"] = {"choice": 1.0, "preference": 1.0}
     recipe["model"] = {"fusion": {"kind": "prefix"}}
-    with pytest.raises(RecipeError) as caught:
-        check_recipe(recipe)
-    for fault in (
+    assert_faults(
+        recipe,
         "objectives.choice: replies cannot branch off behind media",
         "choice: context_tokens + candidates * reply_tokens do not fit into sequence.length (512)",
         "data.1.choices need somebody's replies",
         "data.2: has preferences and choices",
-    ):
-        assert fault in str(caught.value)
-    assert str(caught.value).startswith("recipe: 4 fault(s)")
+    )
     recipe["objectives"], recipe["data"], recipe["model"] = {"choice": 1.0}, [{"path": "set"}], {}
     with pytest.raises(RecipeError, match=r"objectives.choice needs replies to choose from"):
         check_recipe(recipe)

@@ -79,11 +79,12 @@ def spans_of(segment_ids: Tensor, attention_mask: Tensor | None, branch_ids: Ten
     starts = changes.nonzero().tolist()
     length = segment_ids.shape[1]
     found: dict[tuple[int, int, int], Span] = {}
-    names = torch.stack([segment_ids, branches], dim=-1).tolist()
-    for (row, start), (next_row, next_start) in zip(starts, [*starts[1:], [-1, -1]], strict=True):
-        if not real[row, start]:
+    begun = [ids[changes].tolist() for ids in (segment_ids, branches, real)]
+    for (row, start), (next_row, next_start), segment, branch, is_real in zip(
+        starts, [*starts[1:], [-1, -1]], *begun, strict=True
+    ):
+        if not is_real:
             continue
-        segment, branch = names[row][start]
         if (row, segment, branch) in found:
             return None
         trunk = found.get((row, segment, 0)) if branch else None

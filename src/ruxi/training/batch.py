@@ -239,14 +239,15 @@ class BatchFiller:
 
     def _branch(self, row: int, start: int, example: Example) -> None:
         """Let the other replies follow, and note where all of them are predicted."""
-        if self._choosing is None:
-            self._choosing = _Choosing(len(self._lengths), 1 + len(example.others))
         fork = start + example.fork
-        self._choosing.add(row, example, example.input_ids[example.fork :], fork, fork)
-        turn = example.turn_ids[-1]
+        starts = [fork]
         for number, other in enumerate(example.others, 2):
-            self._choosing.add(row, example, other, fork, self._lengths[row])
-            self._append(row, other, np.full(len(other), turn), np.full(len(other), number))
+            starts.append(self._lengths[row])
+            turns = np.full(len(other), example.turn_ids[-1])
+            self._append(row, other, turns, np.full(len(other), number))
+        if self._choosing is None:
+            self._choosing = _Choosing(len(starts))
+        self._choosing.add(row, example, fork, starts)
 
     def _append(
         self,
@@ -276,57 +277,63 @@ class _Choosing:
     """Replies to choose from, as they are put into rows.
 
     Args:
-        rows: Number of rows.
         size: Replies of one choice.
     """
 
-    def __init__(self, rows: int, size: int) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._alone: dict[int, list[Example]] = {row: [] for row in range(rows)}
         self._here: list[tuple[int, int]] = []
-        self._there: list[tuple[int, int]] = []
-        self._tokens: list[int] = []
-        self._lengths: list[int] = []
+        self._alone: list[tuple[int, Example]] = []
+        self._replies: list[npt.NDArray[np.int32]] = []
 
-    def add(self, row: int, example: Example, reply: npt.NDArray[np.int32], fork: int, start: int) -> None:
-        """Note a reply whose tokens stand at `start` in a row, and whose first one is predicted before `fork`."""
-        opening = int(np.flatnonzero(example.turn_ids == example.turn_ids[-1])[0])
-        header = example.input_ids[opening : example.fork]
-        ids = np.concatenate([header, reply])
-        turn = int(example.turn_ids[-1])
-        at = sum(len(other.input_ids) for other in self._alone[row]) + len(header)
-        self._alone[row].append(
-            Example(
-                example.id,
-                example.group,
-                ids,
-                np.full(len(ids), turn, dtype=np.int32),
-                np.zeros(len(ids), dtype=np.bool_),
-                (),
-                (TurnLabels(turn, len(ids) - 1, NO_LABEL, NO_LABEL, True),),
-            )
-        )
-        self._here += [(row, position - 1) for position in (fork, *range(start + 1, start + len(reply)))]
-        self._there += [(row, at + number - 1) for number in range(len(reply))]
-        self._tokens += reply.tolist()
-        self._lengths.append(len(reply))
+    def add(self, row: int, example: Example, fork: int, starts: Sequence[int]) -> None:
+        """Note the replies of an example.
+
+        Args:
+            row: Its row.
+            example: The example.
+            fork: Where its trunk ends in the row.
+            starts: Where each reply stands in the row.
+        """
+        turn = example.turn_ids[-1]
+        header = example.input_ids[: example.fork][example.turn_ids[: example.fork] == turn]
+        replies = (example.input_ids[example.fork :], *example.others)
+        for reply, start in zip(replies, starts, strict=True):
+            self._here += [(row, position - 1) for position in (fork, *range(start + 1, start + len(reply)))]
+            self._alone.append((row, _alone(example, np.concatenate([header, reply]), int(turn))))
+        self._replies += replies
 
     def choices(self, pad: int) -> Choices:
         """All of them as tensors."""
-        used = [row for row, replies in self._alone.items() if replies]
-        filler = BatchFiller(len(used))
-        for number, row in enumerate(used):
-            for reply in self._alone[row]:
-                filler.add(number, reply, ())
-        lengths = torch.tensor(self._lengths)
+        row_of = {row: number for number, row in enumerate(dict.fromkeys(row for row, _ in self._alone))}
+        filler = BatchFiller(len(row_of))
+        there = []
+        for (row, alone), reply in zip(self._alone, self._replies, strict=True):
+            end = filler.add(row_of[row], alone, ()) + len(alone)
+            there += [(row_of[row], position - 1) for position in range(end - len(reply), end)]
+        lengths = torch.tensor([len(reply) for reply in self._replies])
         return Choices(
             here=_table(self._here, 2),
-            tokens=torch.tensor(self._tokens),
+            tokens=torch.from_numpy(np.concatenate(self._replies).astype(np.int64)),
             candidate=torch.arange(len(lengths)).repeat_interleave(lengths),
             size=self._size,
             alone=filler.batch(pad),
-            there=_table([(used.index(row), position) for row, position in self._there], 2),
+            there=_table(there, 2),
         )
+
+
+def _alone(example: Example, input_ids: npt.NDArray[np.int32], turn: int) -> Example:
+    """A reply with what opens it and nothing before, guided as evaluation scores it; it teaches nothing."""
+    length = len(input_ids)
+    return Example(
+        id=example.id,
+        group=example.group,
+        input_ids=input_ids,
+        turn_ids=np.full(length, turn, dtype=np.int32),
+        targets=np.zeros(length, dtype=np.bool_),
+        media=(),
+        turns=(TurnLabels(turn, length - 1, NO_LABEL, NO_LABEL, True),),
+    )
 
 
 def _targets(example: Example) -> npt.NDArray[np.int64]:

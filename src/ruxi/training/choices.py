@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 
 from ruxi.dialogues import Dialogue
-from ruxi.training.recipe import ChoiceKind
 from ruxi.training.repertoire import Repertoire, Said, Speakers, reply_turns
+from ruxi.training.settings import ChoiceKind
 
 _DRAWS = 8
 """Draws for each wrong reply; some fall on the same dialogue, or on the same words."""

@@ -16,6 +16,7 @@ from ruxi.model import RolePlayForCausalLM
 from ruxi.training.batch import Batch
 from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import Loss, Objective, Pass
+from ruxi.training.objectives.base import is_sharded
 
 _PARTS = {
     "lora": ".lora_",
@@ -31,13 +32,6 @@ NOTHING = "nothing"
 
 
 _BASE = "language_model."
-
-
-def is_sharded(module: nn.Module) -> bool:
-    """Whether FSDP has spread the module's parameters over processes."""
-    from torch.distributed.fsdp import FSDPModule
-
-    return isinstance(module, FSDPModule)
 
 
 class Learner(nn.Module):

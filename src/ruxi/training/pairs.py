@@ -24,8 +24,8 @@ from typing import get_args
 from ruxi.dialogues import Dialogue, Part, Turn
 from ruxi.dialogues.store import DialogueSet
 from ruxi.errors import DataError
-from ruxi.training.recipe import PairKind
 from ruxi.training.repertoire import Repertoire, Speakers, reply_turns
+from ruxi.training.settings import PairKind
 
 PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)
 

@@ -31,7 +31,7 @@ from ruxi.evaluation.judge.judging import picture_parts
 from ruxi.prompt.builder import user_of
 from ruxi.prompt.parts import words_of_turn
 from ruxi.prompt.persona import persona_words
-from ruxi.training.examples import character_of
+from ruxi.training.example_builder import character_of
 from ruxi.training.repertoire import reply_turns
 
 Turns = Literal["last", "all"]

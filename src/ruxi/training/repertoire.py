@@ -51,13 +51,12 @@ class Repertoire:
         self.said: list[Said] = []
         self.by_role: dict[str, list[int]] = defaultdict(list)
         for dialogue in dialogues:
-            own = {name for name, _ in speakers(dialogue)}
-            for index, turn in enumerate(dialogue.turns):
-                if index > 0 and turn.speaker in own and turn.text.strip():
-                    self.by_role[turn.speaker].append(len(self.said))
-                    self.said.append(Said(dialogue, index))
+            for turn in reply_turns(dialogue, *(name for name, _ in speakers(dialogue))):
+                said = Said(dialogue, turn)
+                self.by_role[said.speaker].append(len(self.said))
+                self.said.append(said)
 
 
-def reply_turns(dialogue: Dialogue, speaker: str) -> list[int]:
-    """The turns in which somebody answers in words."""
-    return [n for n, turn in enumerate(dialogue.turns) if n > 0 and turn.speaker == speaker and turn.text.strip()]
+def reply_turns(dialogue: Dialogue, *speakers: str) -> list[int]:
+    """The turns in which one of some speakers answers in words."""
+    return [n for n, turn in enumerate(dialogue.turns) if n > 0 and turn.speaker in speakers and turn.text.strip()]

@@ -34,7 +34,8 @@ from ruxi.prompt import ChatFormat, PromptBuilder
 from ruxi.training import processes
 from ruxi.training.batch import Batch
 from ruxi.training.building import build_model, build_objectives, pad_token, precision_of
-from ruxi.training.examples import Example, ExampleBuilder, selected
+from ruxi.training.example_builder import ExampleBuilder, selected
+from ruxi.training.examples import Example
 from ruxi.training.learner import Learner
 from ruxi.training.media import Missing, Progress, TrainingMedia
 from ruxi.training.packing import Collator, Row, epoch_order, pack

@@ -26,7 +26,8 @@ from ruxi.training.batch import Batch
 from ruxi.training.learner import NOTHING, Learner
 from ruxi.training.objectives import Loss
 from ruxi.training.packing import Collator
-from ruxi.training.recipe import CHOOSING, OptimiserSettings
+from ruxi.training.recipe import CHOOSING
+from ruxi.training.settings import OptimiserSettings
 
 
 class RolePlayTrainer(Trainer):

@@ -66,12 +66,17 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
+def is_sharded(module: nn.Module) -> bool:
+    """Whether FSDP has spread parameters of the module over processes."""
+    return any(isinstance(part, FSDPModule) for part in module.modules())
+
+
 def pass_in_step(run: Pass) -> None:
     """Run the decoder where other processes have a second pass and this one has none.
 
     Sharded weights are gathered by all processes together, by those with nothing to read as well.
     """
-    if any(isinstance(module, FSDPModule) for module in run.model.modules()):
+    if is_sharded(run.model):
         with torch.no_grad():
             _ = Pass(run.model, run.batch).hidden
 
