@@ -89,7 +89,8 @@ def test_ctrl_c_stops_the_reply_and_keeps_the_chat(folder: Path) -> None:
     chat.expect("Mira: .{20}")
     chat.sendintr()
     chat.expect_exact("[stopped]")
-    chat.sendeof()
+    chat.expect_exact("User> ")
+    chat.sendeof()  # at the prompt: the terminal forgets an end that comes between two
     chat.expect(pexpect.EOF)
     chat.close()
     assert chat.exitstatus == 0
