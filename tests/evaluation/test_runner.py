@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,28 @@ def test_the_right_picture_beats_another_one_only_for_a_model_that_looks(tmp_pat
     blind = found(run(tmp_path, data, ScoringEngine(lambda c, r: -1.0, name="b"), "blind", "media_gain"), "media_gain")
     assert blind.metric("gain over shuffled").value == 0.0
     assert blind.metric("right beats shuffled").value == 0.5
+
+
+def test_a_model_that_looks_finds_the_reply_by_the_right_picture_and_by_chance_with_another(
+    tmp_path: Path, data: EvaluationData
+) -> None:
+    def looks(context: str, reply: str) -> float:
+        question = re.search(r"Is it (\w+), number (\d+)\?", context)
+        seen = question is not None and f"[picture: {question[1]}]" in context
+        return -1.0 if seen and f" number {question[2]} " in reply else -2.0
+
+    def gains(score: Callable[[str, str], float], out: str) -> dict[str, float | None]:
+        plan = [Planned(make_task("media_gain", {"candidates": 4}), data)]
+        engine = ScoringEngine(score, name=out)
+        (result,) = evaluate(player(engine, tmp_path), {"name": out}, plan, tmp_path / out).tasks
+        return {
+            metric.name: metric.value for metric in result.metrics if "hits" in metric.name or "over" in metric.name
+        }
+
+    seeing, blind = gains(looks, "eyes"), gains(lambda context, reply: -1.0, "blind")
+    assert (seeing["hits@1 with right"], seeing["hits@1 gain over shuffled"]) == (1.0, 0.75)
+    assert seeing["gain over shuffled"] == pytest.approx(1.0)
+    assert (blind["hits@1 with right"], blind["hits@1 gain over shuffled"]) == (0.25, 0.0)
 
 
 def test_items_with_pictures_from_training_are_marked_and_counted_apart(tmp_path: Path) -> None:

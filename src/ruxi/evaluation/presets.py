@@ -21,7 +21,7 @@ FULL: Mapping[str, Options] = {
     "reply_likelihood@mmrole-bench": {},
     "next_reply@mmrole-bench": {},
     "next_reply_same_role@mmrole-bench": {"pool": "mmrole"},
-    "media_gain@mmrole-bench": {"trained_on": "mmrole"},
+    "media_gain@mmrole-bench": {"candidates": 20, "trained_on": "mmrole"},
     "caption@flickr8k": {"items": 200},
     "weather@weather": {},
     "emotion_text@meld": {"items": 1000},

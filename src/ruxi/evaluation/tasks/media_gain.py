@@ -4,6 +4,9 @@ The true reply is scored three times: with the dialogue's own media, with those 
 sets often describe their pictures in words; these words are left out here, so that the medium is the only source. What
 the model's own extractor recognises counts as part of the medium and is exchanged with it.
 
+Asked for candidates, it also ranks the true reply among those of other roles, as `next_reply` does, with the right
+media and with the other ones: what seeing is worth when a reply is to be chosen.
+
 A model may have seen a picture in training with other words about it. Items with such pictures are marked, and the
 gain over all others stands beside that over all items.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,13 +27,17 @@ from ruxi.dialogues import Dialogue, Part, Turn
 from ruxi.errors import DataError
 from ruxi.evaluation.replies import Turns, before_reply, drawn, reply_items
 from ruxi.evaluation.statistics import Columns, Measure
-from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
+from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, Value, mean_of
+from ruxi.evaluation.tasks.next_reply import NextReply, NextReplyOptions, ranked
 
 if TYPE_CHECKING:
     from ruxi.evaluation.data import EvaluationData
-    from ruxi.evaluation.player import Player
+    from ruxi.evaluation.player import Player, Scores
+    from ruxi.prompt import Prompt
 
 Kind = Literal["image", "audio", "video"]
+
+_RANKS = ("hits@1", "mrr")
 
 
 class MediaGainOptions(TaskOptions):
@@ -43,6 +51,8 @@ class MediaGainOptions(TaskOptions):
     """Keep the data set's own words about the medium."""
     reply_tokens: int | None = Field(None, gt=0)
     """Tokens of each reply that are scored; all of them unless given."""
+    candidates: int | None = Field(None, ge=2)
+    """Also rank the true reply by PMI among so many, those of other roles; takes as many times longer."""
     trained_on: Path | None = None
     """Data set whose training split the model may have learnt from; its media count as known."""
 
@@ -57,22 +67,21 @@ class MediaGain(Task):
     options: MediaGainOptions
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Gains in nats a token, and how often the right medium beats the other one."""
+        """Gains in nats a token, and how often the right medium beats the other one; gains in ranks if asked for."""
+        ranks = _RANKS if self.options.candidates else ()
         return (
             Metric("gain over shuffled", mean_of("gain over shuffled")),
             Metric("gain over none", mean_of("gain over none")),
             Metric("gain over shuffled, unknown media", _unknown("gain over shuffled")),
             Metric("right beats shuffled", mean_of("right beats shuffled")),
             Metric("nats with right", mean_of("nats with right"), higher_is_better=False),
+            *(Metric(f"{name} with right", mean_of(f"{name} with right")) for name in ranks),
+            *(Metric(f"{name} gain over shuffled", mean_of(f"{name} gain over shuffled")) for name in ranks),
         )
 
     def items(self, data: EvaluationData, seed: int) -> list[Item]:
         """Replies after at least one medium, each with the media of another item."""
-        items = [
-            item
-            for item in reply_items(data, self.options.model_copy(update={"items": None}), seed, self.options.turns)
-            if self._media(item)
-        ]
+        items = [item for item in self._replies(data, seed) if self._media(item)]
         if len({self._media(item) for item in items}) < 2:
             raise DataError(
                 f"no two replies follow different media of the kind {self.options.kind!r}",
@@ -90,29 +99,31 @@ class MediaGain(Task):
 
     def run(self, items: Sequence[Item], player: Player, data: EvaluationData) -> list[Record]:
         """Score each reply under the three conditions."""
-        prompts = [
-            player.answered(
-                player.prompt(item.character, dialogue, item.speaker, self.options, data.media),
-                item.candidates[0],
-                self.options.reply_tokens,
-            )
-            for item in items
-            for dialogue in (
-                self._with_media(item, None),
-                self._with_media(item, item.facts["shuffled"]),
-                self._with_media(item, ()),
-            )
-        ]
-        means = [float(scores.mean()) for scores in player.log_likelihood(prompts, data.media)]
+        prompts = []
+        for item in items:
+            true = item.candidates[item.gold : item.gold + 1]
+            for media, replies in ((None, item.candidates), (item.facts["shuffled"], item.candidates), ((), true)):
+                dialogue = self._with_media(item, media)
+                context = player.prompt(item.character, dialogue, item.speaker, self.options, data.media)
+                prompts += [player.answered(context, reply, self.options.reply_tokens) for reply in replies]
+        scored = zip(prompts, player.log_likelihood(prompts, data.media), strict=True)
         records = []
-        for item, right, shuffled, none in zip(items, means[::3], means[1::3], means[2::3], strict=True):
-            values = {
+        for item in items:
+            number = len(item.candidates)
+            with_right, with_shuffled = list(islice(scored, number)), list(islice(scored, number))
+            gold = with_right[item.gold], with_shuffled[item.gold], next(scored)
+            right, shuffled, none = (float(scores.mean()) for _, scores in gold)
+            values: dict[str, Value] = {
                 "gain over shuffled": right - shuffled,
                 "gain over none": right - none,
                 "right beats shuffled": 0.5 if right == shuffled else float(right > shuffled),
                 "nats with right": -right,
                 "known": float(item.facts["known"]),
             }
+            if self.options.candidates:
+                best, other = (_ranks(found, item.gold, player) for found in (with_right, with_shuffled))
+                values |= {f"{name} with right": best[name] for name in _RANKS}
+                values |= {f"{name} gain over shuffled": best[name] - other[name] for name in _RANKS}
             shown = {
                 "right": self._media(item),
                 "shuffled": item.facts["shuffled"],
@@ -124,6 +135,7 @@ class MediaGain(Task):
     def floors(self, items: Sequence[Item], data: EvaluationData) -> dict[str, list[Record]]:
         """A model that does not look."""
         blind = {"gain over shuffled": 0.0, "gain over none": 0.0, "right beats shuffled": 0.5}
+        blind |= {f"{name} gain over shuffled": 0.0 for name in _RANKS if self.options.candidates}
         return {
             "blind": [Record(item.id, item.cluster, {**blind, "known": float(item.facts["known"])}) for item in items]
         }
@@ -131,6 +143,13 @@ class MediaGain(Task):
     def details(self, records: Sequence[Record]) -> dict[str, Any]:
         """How many items show what may have been seen in training."""
         return {"items with known media": sum(bool(record.values["known"]) for record in records)}
+
+    def _replies(self, data: EvaluationData, seed: int) -> list[Item]:
+        """All replies, each with its candidates."""
+        if self.options.candidates is None:
+            return reply_items(data, self.options.model_copy(update={"items": None}), seed, self.options.turns)
+        shared = self.options.model_dump(include={"candidates", "turns", "split", "languages"})
+        return NextReply(NextReplyOptions(**shared)).all_items(data, seed)
 
     def _media(self, item: Item) -> tuple[str, ...]:
         return self._media_of(item.dialogue.turns[:-1])
@@ -165,6 +184,12 @@ class MediaGain(Task):
             return own.model_copy(update={"media": media[(count - 1) % len(media)]})
 
         return _with_parts(before_reply(item), exchanged)
+
+
+def _ranks(scored: Sequence[tuple[Prompt, Scores]], gold: int, player: Player) -> dict[str, float]:
+    """Where the true reply stands by PMI."""
+    ranks = ranked([float(scores.sum()) - player.worth_alone(prompt) for prompt, scores in scored], gold)
+    return {name: float(ranks[name] or 0) for name in _RANKS}
 
 
 def _unknown(name: str) -> Measure:
