@@ -130,6 +130,10 @@ class Player:
             self._alone[ids] = float(self.engine.log_likelihood([alone], {})[0].sum())
         return self._alone[ids]
 
+    def gained(self, prompt: Prompt, scores: Scores) -> float:
+        """Pointwise mutual information of reply and dialogue: the scores' sum without what the reply is worth alone."""
+        return float(scores.sum()) - self.worth_alone(prompt)
+
     def reply(self, prompt: Prompt, speaker: str, folder: MediaFolder, sampling: Sampling) -> Spoken:
         """Let it speak; tasks that ask for the same reply get the same one."""
         key = (prompt.input_ids, tuple(slot.media for slot in prompt.slots), repr(sampling))

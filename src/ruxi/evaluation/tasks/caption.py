@@ -102,7 +102,7 @@ class Caption(Task):
             number = len(item.candidates)
             gains = [worth[start + k] - worth[start + number + k] for k in range(number)]
             start += 2 * number
-            values = ranked(gains, item.gold)
+            values: dict[str, Value] = {**ranked(gains, item.gold)}
             chosen = {"candidates": list(item.candidates), "gold": item.gold, "chosen": int(np.argmax(gains))}
             values |= self._in_space(item, None if fits is None else fits[place])
             records.append(Record(item.id, item.cluster, values, {**chosen, "pmi": gains}))

@@ -32,8 +32,7 @@ from ruxi.evaluation.tasks.next_reply import NextReply, NextReplyOptions, ranked
 
 if TYPE_CHECKING:
     from ruxi.evaluation.data import EvaluationData
-    from ruxi.evaluation.player import Player, Scores
-    from ruxi.prompt import Prompt
+    from ruxi.evaluation.player import Player
 
 Kind = Literal["image", "audio", "video"]
 
@@ -121,7 +120,10 @@ class MediaGain(Task):
                 "known": float(item.facts["known"]),
             }
             if self.options.candidates:
-                best, other = (_ranks(found, item.gold, player) for found in (with_right, with_shuffled))
+                best, other = (
+                    ranked([player.gained(prompt, scores) for prompt, scores in found], item.gold)
+                    for found in (with_right, with_shuffled)
+                )
                 values |= {f"{name} with right": best[name] for name in _RANKS}
                 values |= {f"{name} gain over shuffled": best[name] - other[name] for name in _RANKS}
             shown = {
@@ -184,12 +186,6 @@ class MediaGain(Task):
             return own.model_copy(update={"media": media[(count - 1) % len(media)]})
 
         return _with_parts(before_reply(item), exchanged)
-
-
-def _ranks(scored: Sequence[tuple[Prompt, Scores]], gold: int, player: Player) -> dict[str, float]:
-    """Where the true reply stands by PMI."""
-    ranks = ranked([float(scores.sum()) - player.worth_alone(prompt) for prompt, scores in scored], gold)
-    return {name: float(ranks[name] or 0) for name in _RANKS}
 
 
 def _unknown(name: str) -> Measure:

@@ -97,9 +97,7 @@ class NextReply(Task):
             prompts += [player.answered(context, text, self.options.reply_tokens) for text in item.candidates]
         scores = player.log_likelihood(prompts, data.media)
         means = [float(values.mean()) for values in scores]
-        gains = [
-            float(values.sum()) - player.worth_alone(prompt) for prompt, values in zip(prompts, scores, strict=True)
-        ]
+        gains = [player.gained(prompt, values) for prompt, values in zip(prompts, scores, strict=True)]
         records, start = [], 0
         for item in items:
             part = slice(start, start + len(item.candidates))
@@ -184,7 +182,7 @@ class NextReplySameRole(NextReply):
         """Whose words the others are: another character's, or the same one's in other dialogues."""
 
 
-def ranked(scores: list[float], gold: int) -> dict[str, Value]:
+def ranked(scores: list[float], gold: int) -> dict[str, float]:
     """The usual measures of one ranking."""
     better, ties = standing(scores, gold)
     return {
