@@ -25,9 +25,16 @@ def test_a_medium_becomes_the_keys_and_values_of_torch(exported, kind):
         resampled = model.resamplers["image"](inputs.values, inputs.mask)
         keys, values = model.fusion.key_value["image"](resampled)
         embedding = model.alignment.embed("image", resampled)
+        emotions = model.guidance.media_heads["image"](inputs.values, inputs.mask)
         states = model.prefix(resampled) if kind == "prefix" else None
     found = run(bundle, media_graph("image"), features=inputs.values.numpy(), mask=inputs.mask.numpy())
-    for name, expected in (("keys", keys), ("values", values), ("embedding", embedding), ("states", states)):
+    for name, expected in (
+        ("keys", keys),
+        ("values", values),
+        ("embedding", embedding),
+        ("emotions", emotions),
+        ("states", states),
+    ):
         if expected is not None:
             np.testing.assert_allclose(found[name], expected.numpy(), atol=1e-4, err_msg=name)
     assert ("states" in found) == (kind == "prefix")
@@ -44,7 +51,7 @@ def test_guidance_perceives_and_guides_as_torch_does(exported, pictures):
     with torch.no_grad():
         # The second picture of row 0 comes after the turn.
         streams = (
-            model.encode_media(media(("image", 0, 0), ("image", 0, 3), ("speech", 1, 1)), batch=2) if pictures else {}
+            model.encode_media(media(("image", 0, 2), ("image", 0, 3), ("speech", 1, 1)), batch=2) if pictures else {}
         )
         seen = model.perceive(hidden, rows, torch.zeros(2, dtype=torch.long), turns, streams)
         persona = model.persona_embedding(tokens(2, 5), torch.full((2, 5), -1), rows)
@@ -69,9 +76,12 @@ def test_guidance_perceives_and_guides_as_torch_does(exported, pictures):
             packed[0][:, 2 * index : 2 * index + 2, :count] = stream.keys[0].detach()
             packed[1][:, 2 * index : 2 * index + 2, :count] = stream.values[0].detach()
             visible[:, index, :count] = stream.visible(turns, torch.zeros_like(turns))[:, 0]
+    here = turns, torch.zeros_like(turns)
+    shown = sum((s.shown_emotion(*here)[:, 0].detach() for s in streams.values()), torch.zeros_like(wanted))
     found = run(
         bundle,
         GUIDANCE,
+        shown_emotion=shown.numpy(),
         hidden_states=hidden[:, 0].numpy(),
         visible=visible,
         media_keys=packed[0],

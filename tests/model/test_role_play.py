@@ -116,6 +116,34 @@ def test_heads_perceive_at_the_end_of_a_turn_with_the_media_seen_by_then(build):
     assert not torch.equal(seen.emotion_logits[1], blind.emotion_logits[1])
 
 
+def test_the_media_of_a_turn_add_the_emotion_that_each_shows_by_itself(build):
+    model, ids = build(), tokens(2, 9)
+    shown = media(
+        ("image", 0, 0), ("image", 0, 0), ("speech", 0, 0), ("image", 0, 2), ("image", 1, 2), lengths=(6, 4, 3, 5, 6)
+    )
+    turns, rows, ends = TURNS.expand(2, -1), torch.tensor([0, 0, 1]), torch.tensor([4, 8, 8])
+
+    def perceived():
+        streams = model.encode_media(shown, batch=2)
+        hidden = model.decode(ids, turn_ids=turns, streams=streams).last_hidden_state
+        return model.perceive(hidden, rows, ends, turns, streams)
+
+    before = perceived()
+    heads = model.guidance.media_heads
+    for head in heads.values():
+        torch.nn.init.normal_(head.head.weight)
+    after = perceived()
+
+    def alone(name, index):
+        features = shown[name].values[index][shown[name].mask[index]]
+        return heads[name](features[None], torch.ones(1, len(features), dtype=torch.bool))[0]
+
+    # The two pictures and the voice of turn 0 are history in turn 2.
+    expected = [alone("image", 0) + alone("image", 1) + alone("speech", 0), alone("image", 2), alone("image", 3)]
+    torch.testing.assert_close(after.emotion_logits - before.emotion_logits, torch.stack(expected))
+    assert torch.equal(after.intent_logits, before.intent_logits)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_adapter_round_trip(build, tmp_path, dtype):
     tiny_base().save_pretrained(tmp_path / "base")

@@ -45,6 +45,9 @@ def build_guidance(graph: Graph, model: RolePlayForCausalLM) -> None:
     found = {}
     for name, count in (("emotion", emotions), ("intent", intents)):
         logits = dense(graph, states, getattr(guidance, f"{name}_head"), f"{name}_head")
+        if name == "emotion" and model.config.modality_settings:
+            graph.input("shown_emotion", FLOAT, ["replies", emotions])
+            logits = graph.node("Add", logits, "shown_emotion")
         graph.output(f"{name}_logits", logits, FLOAT, ["replies", count])
         found[name] = graph.node("Mul", graph.node("Softmax", logits, axis=-1), heard)
     persona = weights_of(guidance.persona.state_dict())

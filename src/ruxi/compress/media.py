@@ -32,6 +32,8 @@ def build_media(graph: Graph, model: RolePlayForCausalLM, stream: str) -> None:
     graph.input("mask", BOOL, ["media", "vectors"])
     writer = _Resampler(graph, weights_of(model.resamplers[stream].state_dict()), resampler.width, resampler.heads)
     tokens = writer.tokens("features", "mask", resampler.depth)
+    if model.guidance is not None:
+        _write_emotions(graph, model.guidance.media_heads[stream])
     write_keys_values(graph, tokens, model, stream, "media", settings.tokens)
     write_states(graph, tokens, model, "media", settings.tokens)
     if model.alignment is not None:
@@ -40,6 +42,16 @@ def build_media(graph: Graph, model: RolePlayForCausalLM, stream: str) -> None:
         projected = dense(graph, mean, projection, "alignment")
         unit = graph.node("LpNormalization", projected, axis=-1, p=2)
         graph.output("embedding", unit, FLOAT, ["media", projection.out_features])  # type: ignore[list-item]
+
+
+def _write_emotions(graph: Graph, head: Any) -> None:
+    """Give out the logits of the emotion that each medium shows by itself; see `ruxi.model.guidance.MediaHead`."""
+    there = graph.node("Unsqueeze", graph.node("Cast", "mask", to=FLOAT), graph.integers(-1))
+    total = graph.node("ReduceSum", graph.node("Mul", "features", there), graph.integers(1), keepdims=0)
+    mean = graph.node("Div", total, graph.node("ReduceSum", there, graph.integers(1), keepdims=0))
+    norm = weights_of(head.norm.state_dict())
+    normed = layer_norm(graph, mean, norm["weight"], norm["bias"], "emotion_norm")
+    graph.output("emotions", dense(graph, normed, head.head, "emotions"), FLOAT, ["media", head.head.out_features])
 
 
 def write_keys_values(

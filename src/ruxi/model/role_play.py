@@ -8,7 +8,7 @@ code runs unchanged and any decoder can be wrapped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -81,9 +81,7 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
         self.prefix = nn.Linear(token_width, width) if fusion.kind == "prefix" and config.streams else None
         guidance = config.guidance_settings
         self.guidance = (
-            None
-            if guidance is None
-            else Guidance(width, token_width, tuple(config.modality_settings), guidance, fusion)
+            None if guidance is None else Guidance(width, token_width, config.modality_settings, guidance, fusion)
         )
         alignment = config.alignment_settings
         self.alignment = (
@@ -156,7 +154,11 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
                 where=f"media {name!r}",
                 remedy=f"Extract them with {settings.extractor!r}.",
             )
-        return self._stream(name, self.resamplers[name](inputs.values, inputs.mask), inputs, batch)
+        stream = self._stream(name, self.resamplers[name](inputs.values, inputs.mask), inputs, batch)
+        if self.guidance is None:
+            return stream
+        emotions = self.guidance.media_heads[name](inputs.values, inputs.mask)[:, None]
+        return replace(stream, emotions=to_rows(emotions, inputs.row, inputs.turn, inputs.segment, batch)[0])
 
     def _stream(self, name: str, tokens: Tensor, place: MediaInputs | GuidanceInputs, batch: int) -> Stream:
         rows, turns, segments, valid = to_rows(tokens, place.row, place.turn, place.segment, batch)
@@ -380,5 +382,8 @@ class RolePlayForCausalLM(AdapterMixin, RolePlayGenerationMixin, PreTrainedModel
         at = (rows, positions)
         segments = torch.zeros_like(turn_ids) if segment_ids is None else segment_ids
         media = {n: s.select_rows(rows) for n, s in (streams or {}).items() if n != GUIDANCE}
-        context = FusionContext.of(media, turn_ids[at][:, None], segments[at][:, None])
-        return self.guidance.perceive(hidden[at][:, None], context)
+        here = turn_ids[at][:, None], segments[at][:, None]
+        shown = hidden.new_zeros(len(rows), self.guidance.emotion_head.out_features)
+        for stream in media.values():
+            shown = shown + stream.shown_emotion(*here)[:, 0]
+        return self.guidance.perceive(hidden[at][:, None], FusionContext.of(media, *here), shown)

@@ -47,6 +47,8 @@ class Stream:
         segment_ids: Packed dialogue of each token, `[batch, m]`.
         valid: False where the stream is padded, `[batch, m]`.
         same_turn_only: Whether only the tokens of that very turn may attend (guidance), or later ones too (media).
+        emotions: Logits of the emotion that each medium shows by itself, `[batch, media, emotions]`, its tokens being
+            as many of the `m` as those of any other; None where no head reads the stream.
     """
 
     tokens: Tensor
@@ -56,6 +58,7 @@ class Stream:
     segment_ids: Tensor
     valid: Tensor
     same_turn_only: bool = False
+    emotions: Tensor | None = None
 
     def visible(self, turn_ids: Tensor, segment_ids: Tensor) -> Tensor:
         """Which media tokens a text token may attend to.
@@ -71,6 +74,28 @@ class Stream:
         in_time = there == here if self.same_turn_only else there <= here
         return in_time & (self.segment_ids[:, None, :] == segment_ids[:, :, None]) & self.valid[:, None, :]
 
+    def shown_emotion(self, turn_ids: Tensor, segment_ids: Tensor) -> Tensor:
+        """Emotion logits of the media of that very turn, added up.
+
+        Args:
+            turn_ids: Turn of each text token, `[batch, n]`.
+            segment_ids: Packed dialogue of each text token, `[batch, n]`.
+
+        Returns:
+            `[batch, n, emotions]`, zeros where the turn shows nothing.
+        """
+        assert self.emotions is not None  # noqa: S101 - only asked of the media of models with guidance
+        tokens = self.turn_ids.shape[1] // self.emotions.shape[1]
+        one_of_each = slice(None, None, tokens)
+        media = replace(
+            self,
+            turn_ids=self.turn_ids[:, one_of_each],
+            segment_ids=self.segment_ids[:, one_of_each],
+            valid=self.valid[:, one_of_each],
+            same_turn_only=True,
+        )
+        return media.visible(turn_ids, segment_ids).to(self.emotions.dtype) @ self.emotions
+
     def select_rows(self, rows: Tensor) -> Stream:
         """The stream with its rows picked anew, for beams and several samples of one prompt."""
         return replace(
@@ -81,6 +106,7 @@ class Stream:
             turn_ids=self.turn_ids[rows],
             segment_ids=self.segment_ids[rows],
             valid=self.valid[rows],
+            emotions=None if self.emotions is None else self.emotions[rows],
         )
 
 

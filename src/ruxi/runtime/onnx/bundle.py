@@ -53,6 +53,7 @@ is seen by the tokens of that turn alone.
 | out | keys, values | float | W, media, H, tokens, F |
 | out | states | float | media, tokens, D; only if `is_prefix` |
 | out | embedding | float | media, alignment width: unit vectors; only with `alignment` |
+| out | emotions | float | media, E: logits of the emotion that each shows by itself; only with `guidance` |
 
 `guidance.onnx`: what the turn before each reply wants and feels, and the guidance stream that follows from it.
 
@@ -61,6 +62,7 @@ is seen by the tokens of that turn alone.
 | in | hidden_states | float | R, D | last hidden state of the last token before each reply |
 | in | visible | bool | R, N', M | as that token sees them; N' streams of media, without guidance |
 | in | media_keys, media_values | float | R, N'*H, M, F | set 0 of their keys and values |
+| in | shown_emotion | float | R, E | `emotions` of that token's turn's media, added up; only with media |
 | in | heard | bool | R | False: nobody spoke before the reply, so user_emotion and user_intent are unknown |
 | in | persona | float | R, D | what `persona.onnx` gave |
 | in | reply_emotion | float | R, E | the emotion wanted, one-hot or probabilities; zeros: none |

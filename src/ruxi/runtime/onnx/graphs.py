@@ -68,12 +68,14 @@ class Encoded:
         values: Likewise.
         states: `[tokens, d]`, for prefix fusion.
         embedding: Unit vector in the space shared with sentences.
+        emotions: Logits of the emotion that it shows by itself, `[emotions]`.
     """
 
     keys: Floats
     values: Floats
     states: Floats | None = None
     embedding: Floats | None = None
+    emotions: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -143,13 +145,8 @@ class Graphs:
         found = self._run(
             contract.media_graph(stream), {"features": values, "mask": np.ones(values.shape[:2], dtype=bool)}
         )
-        states, embedding = found.get("states"), found.get("embedding")
-        encoded = Encoded(
-            found["keys"][:, 0],
-            found["values"][:, 0],
-            None if states is None else states[0],
-            None if embedding is None else embedding[0],
-        )
+        further = {name: found[name][0] for name in ("states", "embedding", "emotions") if name in found}
+        encoded = Encoded(found["keys"][:, 0], found["values"][:, 0], **further)
         if media is not None:
             with self._lock:
                 _keep(self._media, key, encoded, _MEDIA_KEPT)
@@ -175,6 +172,7 @@ class Graphs:
         keys: Floats,
         values: Floats,
         *,
+        shown_emotion: Floats,
         heard: bool,
         persona: Floats,
         reply_emotion: Floats,
@@ -186,6 +184,7 @@ class Graphs:
             visible: Media tokens that it sees, `[streams, m]`.
             keys: Set 0 of their keys, `[streams * heads, m, head_width]`.
             values: Likewise.
+            shown_emotion: Emotions of the media of that turn, added up, `[emotions]`.
             heard: Whether somebody spoke before the reply.
             persona: See `persona`.
             reply_emotion: The emotion wanted, one-hot `[emotions]`, or zeros.
@@ -197,6 +196,7 @@ class Graphs:
                 "visible": visible[None],
                 "media_keys": keys[None],
                 "media_values": values[None],
+                "shown_emotion": shown_emotion[None],
                 "heard": np.array([heard]),
                 "persona": persona[None],
                 "reply_emotion": reply_emotion[None],
