@@ -57,7 +57,7 @@ def recipe(base: str, accumulation: int) -> dict[str, Any]:
             "modalities": {"image": {"extractor": "none", "width": 12, "tokens": 4}},
             "resampler": {"width": 16, "heads": 2},
             "fusion": {"every": 2, "heads": 2, "head_width": 8},
-            "guidance": {},
+            "guidance": {"dropout": 0.0, "media_dropout": 0.0},
             "lora": {"rank": 4, "dropout": 0.0},
         },
         "data": [{"path": "none", "choices": ["other_role"]}],

@@ -80,10 +80,14 @@ class GuidanceSettings(_Settings):
     Attributes:
         emotions: Labels of the emotion head, in the order of its outputs.
         intents: Labels of the intent head, in the order of its outputs.
+        dropout: Dropout on the states that the heads read, while training.
+        media_dropout: Dropout on what the heads of single media read, while training.
     """
 
     emotions: tuple[str, ...] = EMOTIONS
     intents: tuple[str, ...] = tuple(INTENTS)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    media_dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
 class AlignmentSettings(_Settings):

@@ -70,12 +70,13 @@ class MediaHead(nn.Module):
     Args:
         width: Length of a feature vector.
         emotions: Number of emotions.
+        dropout: Dropout on what it reads, while training.
     """
 
-    def __init__(self, width: int, emotions: int) -> None:
+    def __init__(self, width: int, emotions: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(0.2)
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, emotions)
         # Means of features have much in common and differ by little, so that little is made large from the start; with
         # this gain a step of Adam moves the logits of narrow and of wide features alike.
@@ -114,10 +115,12 @@ class Guidance(nn.Module):
         emotions, intents = len(settings.emotions), len(settings.intents)
         self.fused = FusedStates(width, tuple(modalities), fusion)
         self.head_norm = nn.LayerNorm(width)
-        self.head_dropout = nn.Dropout(0.1)
+        self.head_dropout = nn.Dropout(settings.dropout)
         self.emotion_head = nn.Linear(width, emotions)
         self.intent_head = nn.Linear(width, intents)
-        self.media_heads = nn.ModuleDict({name: MediaHead(m.width, emotions) for name, m in modalities.items()})
+        self.media_heads = nn.ModuleDict(
+            {name: MediaHead(m.width, emotions, settings.media_dropout) for name, m in modalities.items()}
+        )
         self.persona = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, token_width))
         self.user_emotion = nn.Linear(emotions, token_width)
         self.user_intent = nn.Linear(intents, token_width)
