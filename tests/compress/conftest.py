@@ -82,8 +82,8 @@ def tiny_engine(family: str = "llama", **settings: Any) -> TorchEngine:
     noise = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            zero = ("lora", "bias", "media_heads")
-            if "norm" in name or any(part in name for part in zero) or "gate" in name.rpartition(".")[2]:
+            parts = ("norm", "lora", "bias", "media_heads")
+            if any(part in name for part in parts) or "gate" in name.rpartition(".")[2]:
                 tensor.add_(torch.randn(tensor.shape, generator=noise) * 0.3)
     return TorchEngine(model, small_tokenizer(), name="tiny")
 

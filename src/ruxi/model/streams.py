@@ -86,15 +86,8 @@ class Stream:
         """
         assert self.emotions is not None  # noqa: S101 - only asked of the media of models with guidance
         tokens = self.turn_ids.shape[1] // self.emotions.shape[1]
-        one_of_each = slice(None, None, tokens)
-        media = replace(
-            self,
-            turn_ids=self.turn_ids[:, one_of_each],
-            segment_ids=self.segment_ids[:, one_of_each],
-            valid=self.valid[:, one_of_each],
-            same_turn_only=True,
-        )
-        return media.visible(turn_ids, segment_ids).to(self.emotions.dtype) @ self.emotions
+        shown = replace(self, same_turn_only=True).visible(turn_ids, segment_ids)[..., ::tokens]
+        return shown.to(self.emotions.dtype) @ self.emotions
 
     def select_rows(self, rows: Tensor) -> Stream:
         """The stream with its rows picked anew, for beams and several samples of one prompt."""

@@ -121,17 +121,16 @@ class Reading:
             wanted[labels.emotions.index(layout.emotion)] = 1.0
         media = self._attended or Attended(self._bundle, layout.places, self._encoded)
         visible, keys, values = media.media_seen(turn_before)
-        shown = [
-            medium.emotions
-            for place, medium in zip(layout.places, self._encoded, strict=True)
-            if place.turn == turn_before and medium.emotions is not None
-        ]
+        shown = np.zeros_like(wanted)
+        for place, medium in zip(layout.places, self._encoded, strict=True):
+            if place.turn == turn_before and medium.emotions is not None:
+                shown += medium.emotions
         guided = self._graphs.guide(
             hidden,
             visible,
             keys,
             values,
-            shown_emotion=np.sum(shown, axis=0, dtype=np.float32) if shown else np.zeros_like(wanted),
+            shown_emotion=shown,
             heard=heard,
             persona=self._graphs.persona(layout.persona),
             reply_emotion=wanted,
