@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from ruxi.features import FeatureSequence
 from ruxi.training.examples import Example, Medium, Rejected, TurnLabels, Written
 from ruxi.training.learner import Learner
-from ruxi.training.objectives import Choice, Distillation, Pass, Preference, Reply, SpeechKL
+from ruxi.training.objectives import Choice, Distillation, MediaEmotion, Pass, Preference, Reply, SpeechKL
 from ruxi.training.objectives.choice import gains
 from ruxi.training.objectives.divergence import divergences
 from ruxi.training.objectives.preference import pair_likelihoods
@@ -54,6 +54,13 @@ def pictured(number: int, kind: str) -> Example:
         example([9], reply, (Medium("image", f"{k}{number}", 0),), number) for k in (kind, "b" if kind == "a" else "a")
     )
     return replace(better, rejected=Rejected(worse, "wrong_picture"))
+
+
+def felt(number: int, kind: str, stream: str, shown_in: int = 0) -> Example:
+    """Someone who is glad in `a…` media and sad in `b…` media; the question is the same."""
+    asked = example([9, 10], [21, 2], (Medium(stream, f"{kind}{number}", shown_in),), number)
+    user, reply = asked.turns
+    return replace(asked, turns=(replace(user, emotion=3 if kind == "a" else 5), reply))
 
 
 def choosing(number: int, kind: str) -> Example:
@@ -184,6 +191,30 @@ def test_choosing_learns_which_reply_belongs_to_what_is_seen(build):  # noqa: F8
     after = measured(learner, held_out)["choice"]
     assert after.correct >= 18
     assert after.total < before.total / 2
+
+
+def test_faces_and_voices_learn_their_emotions_without_the_language_model(build):  # noqa: F811
+    model = build(gate=0.3)
+    shown = [felt(n, kind, stream) for n in range(4) for kind in "ab" for stream in ("image", "audio")]
+    learner = learn(model, MediaEmotion(), shown, steps=40)
+    others = [felt(n, kind, stream) for n in range(4, 9) for kind in "ab" for stream in ("image", "audio")]
+    loss = measured(learner, others)["media_emotion"]
+    assert (loss.count, loss.correct) == (20, 20)
+    run = learner.run(collator(shown, model).collate([tuple(range(len(shown)))]))
+    model.zero_grad()
+    MediaEmotion()(run).total.backward()
+    assert "hidden" not in vars(run)
+    learnt = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert learnt
+    assert all(name.startswith("guidance.media_heads.") for name in learnt)
+
+
+def test_a_turn_that_shows_nothing_itself_has_no_emotion_of_media(build):  # noqa: F811
+    learner = Learner(build(), [(MediaEmotion(), 1.0)]).eval()
+    earlier, without = felt(1, "a", "image", shown_in=-1), replace(felt(2, "a", "image"), media=())
+    unknown = example([9, 10], [21, 2], (Medium("image", "a3", 0),), 3)
+    assert "media_emotion" not in measured(learner, [earlier, without, unknown])
+    assert measured(learner, [earlier, without, unknown, felt(4, "b", "audio")])["media_emotion"].count == 1
 
 
 def test_a_batch_without_choices_has_no_branches_and_no_such_loss(build):  # noqa: F811

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ruxi.errors import ModelError
+
 
 @dataclass(frozen=True)
 class MediaInputs:
@@ -74,6 +76,22 @@ class Stream:
         in_time = there == here if self.same_turn_only else there <= here
         return in_time & (self.segment_ids[:, None, :] == segment_ids[:, :, None]) & self.valid[:, None, :]
 
+    def shown(self, turn_ids: Tensor, segment_ids: Tensor) -> Tensor:
+        """Which media are of that very turn.
+
+        Args:
+            turn_ids: Turn of each text token, `[batch, n]`.
+            segment_ids: Packed dialogue of each text token, `[batch, n]`.
+
+        Returns:
+            `[batch, n, media]`, True for those.
+
+        Raises:
+            ModelError: The model has no guidance.
+        """
+        tokens = self.turn_ids.shape[1] // self._media_emotions().shape[1]
+        return replace(self, same_turn_only=True).visible(turn_ids, segment_ids)[..., ::tokens]
+
     def shown_emotion(self, turn_ids: Tensor, segment_ids: Tensor) -> Tensor:
         """Emotion logits of the media of that very turn, added up.
 
@@ -83,11 +101,17 @@ class Stream:
 
         Returns:
             `[batch, n, emotions]`, zeros where the turn shows nothing.
+
+        Raises:
+            ModelError: The model has no guidance.
         """
-        assert self.emotions is not None  # noqa: S101 - only asked of the media of models with guidance
-        tokens = self.turn_ids.shape[1] // self.emotions.shape[1]
-        shown = replace(self, same_turn_only=True).visible(turn_ids, segment_ids)[..., ::tokens]
-        return shown.to(self.emotions.dtype) @ self.emotions
+        emotions = self._media_emotions()
+        return self.shown(turn_ids, segment_ids).to(emotions.dtype) @ emotions
+
+    def _media_emotions(self) -> Tensor:
+        if self.emotions is None:
+            raise ModelError("this model has no emotion heads for media", remedy="Train one with guidance.")
+        return self.emotions
 
     def select_rows(self, rows: Tensor) -> Stream:
         """The stream with its rows picked anew, for beams and several samples of one prompt."""

@@ -23,6 +23,7 @@ from ruxi.training.objectives import (
     Distillation,
     Emotion,
     Intent,
+    MediaEmotion,
     Objective,
     Preference,
     Reply,
@@ -102,6 +103,8 @@ def build_objectives(recipe: Recipe, prepared: Prepared) -> list[tuple[Objective
         chosen.append((Emotion(), weights.emotion))
     if weights.intent:
         chosen.append((Intent(), weights.intent))
+    if weights.media_emotion:
+        chosen.append((MediaEmotion(), weights.media_emotion))
     if weights.contrastive:
         chosen.append((Contrastive(sentence_encoder(prepared.model)), weights.contrastive))
     if weights.speech_kl:

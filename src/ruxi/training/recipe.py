@@ -34,7 +34,7 @@ class RecipeError(RuxiError):
     exit_code = 2
 
 
-CHOOSING = frozenset({"emotion", "intent", "contrastive", "preference", "choice"})
+CHOOSING = frozenset({"emotion", "intent", "media_emotion", "contrastive", "preference", "choice"})
 """Objectives that have an accuracy."""
 
 
@@ -77,8 +77,11 @@ class Recipe(Section):
     def _objectives_have_what_they_need(self) -> Self:
         faults = []
         weights = self.objectives
-        if (weights.emotion or weights.intent) and self.model.guidance is None and self.model.start_from is None:
-            faults.append("objectives.emotion and objectives.intent need model.guidance; add `guidance: {}`")
+        by_heads = [name for name in ("emotion", "intent", "media_emotion") if getattr(weights, name)]
+        if by_heads and self.model.guidance is None and self.model.start_from is None:
+            faults.append(f"objectives.{by_heads[0]} needs model.guidance; add `guidance: {{}}`")
+        if weights.media_emotion and not any(self._reads(modality) for modality in self.model.modalities):
+            faults.append("objectives.media_emotion needs model.modalities and a fusion")
         if weights.contrastive and self.model.alignment is None and self.model.start_from is None:
             faults.append("objectives.contrastive needs model.alignment; add `alignment: {}`")
         if not any(weights.model_dump().values()):

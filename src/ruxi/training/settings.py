@@ -66,6 +66,7 @@ class ObjectiveWeights(Section):
     reply: float = Field(1.0, ge=0, description="Likelihood of the character's words.")
     emotion: float = Field(0.0, ge=0, description="Emotion at the end of a turn, by the guidance's head.")
     intent: float = Field(0.0, ge=0, description="Intent at the end of a turn, by the guidance's head.")
+    media_emotion: float = Field(0.0, ge=0, description="That emotion, by the head of each kind of media alone.")
     contrastive: float = Field(0.0, ge=0, description="InfoNCE between media and what is said about them.")
     speech_kl: float = Field(
         0.0, ge=0, description="Answer to speech as to its transcript: KL to the model's own distribution."
