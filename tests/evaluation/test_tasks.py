@@ -15,7 +15,6 @@ from ruxi.dialogues.emotions import EMOTIONS
 from ruxi.dialogues.importers import import_dataset, load_importer
 from ruxi.errors import DataError
 from ruxi.evaluation import EvaluationData, Planned, TaskResult, evaluate, make_task
-from ruxi.evaluation.tasks.persona import first_person, negated
 from ruxi.evaluation.tasks.weather import named_weather
 from ruxi.prompt import Prompt
 from ruxi.runtime import Feelings, Media
@@ -293,17 +292,6 @@ def test_a_loss_of_ability_along_the_dialogue_is_a_slope(tmp_path: Path) -> None
     assert [point["turn"] for point in result.details["by turn"]] == [1, 3, 5, 7, 9]
     with pytest.raises(DataError, match="no dialogue has 12 turns"):
         run(tmp_path, ScoringEngine(forgets), data, "drift", least_turns=12)
-
-
-def test_statements_are_turned_into_their_opposite() -> None:
-    assert negated("I am a pilot.") == "I am not a pilot."
-    assert negated("I'm from Rome.") == "I am not from Rome."
-    assert negated("I love birds.") == "I do not love birds."
-    assert negated("My favourite colour is red.") == "My favourite colour is not red."
-    assert negated("I can swim.") == "I can not swim."
-    assert negated("I do not like rain.") is None
-    assert negated("Rain falls.") is None
-    assert first_person("I am a pilot. Birds fly.\nMy cat sleeps a lot!") == ["I am a pilot.", "My cat sleeps a lot!"]
 
 
 def test_a_character_keeps_to_its_card_or_contradicts_it(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def assert_faults(recipe, *faults):
 
 def test_objectives_without_what_they_need_are_listed_with_all_other_faults(recipe):
     recipe["objectives"] = {"speech_kl": 1, "preference": 1, "distillation": 1, "contrastive": 1, "media_emotion": 1}
+    recipe["objectives"]["intent"] = 1
     recipe["data"].append({"path": "elsewhere", "speakers": "none", "preferences": ["wrong_picture"]})
     recipe["data"].append({"path": "sounds", "speakers": "transcripts"})
     recipe["run"]["metric"] = "hits"
@@ -40,12 +41,13 @@ def test_objectives_without_what_they_need_are_listed_with_all_other_faults(reci
         "objectives.speech_kl needs model.modalities.speech",
         "objectives.distillation needs a teacher",
         "objectives.contrastive needs model.alignment",
+        "objectives.intent needs model.guidance",
         "objectives.media_emotion needs model.guidance",
         "objectives.media_emotion needs model.modalities and a fusion",
         "data.1.preferences need somebody's replies",
         "wrong_picture needs model.modalities.image",
         "data.2.speakers: transcripts need model.modalities.speech",
-        "run.metric: 'hits' is not measured; known here: loss, reply_nats, media_emotion_loss, media_emotion_accuracy",
+        "run.metric: 'hits' is not measured; known here: loss, reply_nats, intent_loss, intent_accuracy, media_emotion_loss",
         "sequence.length",
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+from ruxi.characters import Character
 from ruxi.dialogues import Dialogue
 from ruxi.training.repertoire import Repertoire, Said, Speakers, reply_turns
 from ruxi.training.settings import ChoiceKind
@@ -26,13 +27,13 @@ class ReplyChoice:
     Attributes:
         dialogue: Ends with the true reply.
         speaker: Who replies.
-        character: The speaker's character file.
+        character: The speaker's character file, or a card that was made for this choice.
         others: What else could be said, and is wrong here.
     """
 
     dialogue: Dialogue
     speaker: str
-    character: str | None
+    character: Character | str | None
     others: tuple[str, ...]
 
 

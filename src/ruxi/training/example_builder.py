@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from heapq import nsmallest
 from itertools import chain, zip_longest
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,12 @@ from ruxi.training.examples import NO_LABEL, Example, Medium, Rejected, TurnLabe
 from ruxi.training.pairs import PairMaker, ReplyPair, compared
 from ruxi.training.settings import ChoiceSettings, DataSource, PairKind, SequenceSettings
 from ruxi.training.speech import LISTENER, dictations, written_out
+from ruxi.training.statements import StatementMaker
 
 _BEARERS = {"image": "face", "audio": "voice", "video": "face"}
 """What shows the emotion of a turn that has one medium."""
+
+_T = TypeVar("_T")
 
 Lookup = Callable[[Part], FeatureSequence | None]
 """Features of a part's medium, or None when there are none."""
@@ -174,13 +177,11 @@ class ExampleBuilder:
             "compared": lambda: compared(data, dialogues, speakers),
         }
         made = [of_kind[k]() if k in of_kind else maker.made(k) for k in source.preferences]
-        # In turn, so that the first so many hold pairs of every kind.
-        for pair in chain.from_iterable(zip_longest(*made)):
-            if pair is not None:
-                character = character_of(pair.speaker, pair.character, data, characters)
-                example = self._pair(pair, character, described=self._is_described(pair.better, source))
-                if example is not None:
-                    yield example
+        for pair in _in_turn(*made):
+            character = character_of(pair.speaker, pair.character, data, characters)
+            example = self._pair(pair, character, described=self._is_described(pair.better, source))
+            if example is not None:
+                yield example
 
     def _pair(self, pair: ReplyPair, character: Character, *, described: bool) -> Example | None:
         """The better reply's example with the worse one's; None when they do not fit or see different turns."""
@@ -203,8 +204,15 @@ class ExampleBuilder:
         settings = self._choice
         builders = self._builders_of(settings.context_tokens)
         speakers = partial(_speakers, speakers=source.speakers)
-        for choice in ChoiceMaker(dialogues, speakers, source.choices, settings.candidates).made():
-            character = character_of(choice.speaker, choice.character, data, characters)
+        made = []
+        if quoted := [kind for kind in source.choices if kind != "opposite"]:
+            made.append(ChoiceMaker(dialogues, speakers, quoted, settings.candidates).made())
+        if "opposite" in source.choices:
+            made.append(StatementMaker(dialogues, speakers, settings.candidates).made())
+        for choice in _in_turn(*made):
+            character = choice.character
+            if not isinstance(character, Character):
+                character = character_of(choice.speaker, character, data, characters)
             described = self._is_described(choice.dialogue, source)
             dialogue = self._with_findings(choice.dialogue) if described else choice.dialogue
             builder = builders[described]
@@ -296,6 +304,11 @@ def character_of(name: str, identifier: str | None, data: DialogueSet, known: di
     if identifier not in known:
         known[identifier] = data.character(identifier)
     return known[identifier]
+
+
+def _in_turn(*series: Iterator[_T]) -> Iterator[_T]:
+    """All items, one of each series in turn, so that the first so many are of every kind."""
+    return (item for item in chain.from_iterable(zip_longest(*series)) if item is not None)
 
 
 def _share(identifier: str) -> float:

@@ -79,7 +79,7 @@ class Recipe(Section):
         weights = self.objectives
         by_heads = [name for name in ("emotion", "intent", "media_emotion") if getattr(weights, name)]
         if by_heads and self.model.guidance is None and self.model.start_from is None:
-            faults.append(f"objectives.{by_heads[0]} needs model.guidance; add `guidance: {{}}`")
+            faults += [f"objectives.{name} needs model.guidance; add `guidance: {{}}`" for name in by_heads]
         if weights.media_emotion and not any(self._reads(modality) for modality in self.model.modalities):
             faults.append("objectives.media_emotion needs model.modalities and a fusion")
         if weights.contrastive and self.model.alignment is None and self.model.start_from is None:

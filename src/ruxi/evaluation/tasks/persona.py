@@ -8,11 +8,11 @@ are unlikely anywhere.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ruxi.characters import Character
+from ruxi.characters.statements import first_person, opposite
 from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.errors import DataError
 from ruxi.evaluation.replies import drawn
@@ -21,26 +21,6 @@ from ruxi.evaluation.task import Item, Metric, Record, Task, TaskOptions, mean_o
 if TYPE_CHECKING:
     from ruxi.evaluation.data import EvaluationData
     from ruxi.evaluation.player import Player
-
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
-_NEGATIONS = (
-    (re.compile(r"\b(I am|I'm)\b", re.I), "I am not"),
-    (re.compile(r"\bI have\b", re.I), "I do not have"),
-    (re.compile(r"\bI (can|could|will|would|should)\b", re.I), r"I \1 not"),
-    (re.compile(r"\bI was\b", re.I), "I was not"),
-    (re.compile(r"\b[Mm]y ((?:\w+ ){1,3}?)(is|are|was|were)\b"), r"My \1\2 not"),
-    (
-        re.compile(
-            r"\bI (love|like|enjoy|hate|work|live|play|want|go|know|drive|own|collect|eat|drink|speak|study|teach|need|"
-            r"prefer|read|watch|listen|run|cook|sing|write|wear|travel|believe|think|hope)\b",
-            re.I,
-        ),
-        r"I do not \1",
-    ),
-)
-_NEGATED = re.compile(
-    r"\b(?:not|never|no|don't|can't|won't|isn't|wasn't|doesn't|didn't|haven't|nobody|nothing)\b", re.I
-)
 
 
 class Persona(Task):
@@ -64,7 +44,7 @@ class Persona(Task):
             for member in dialogue.cast:
                 if member.kind == "character" and member.character and member.character not in statements:
                     card = data.character(dialogue, member.name)
-                    found = [s for s in first_person(card.description) if negated(s) is not None]
+                    found = [s for s in first_person(card.description) if opposite(s) is not None]
                     if found:
                         statements[member.character] = (card, found)
         if len(statements) < 2:
@@ -82,7 +62,7 @@ class Persona(Task):
             opening = Turn.of_text("User", "Tell me something about yourself.")
             cast = [CastMember(name="User", kind="user"), CastMember(name=card.call_name)]
             dialogue = Dialogue(id=identifier, cast=cast, turns=[opening])
-            texts = (own, negated(own) or "", other)
+            texts = (own, opposite(own) or "", other)
             items.append(Item(identifier, identifier, dialogue, card, card.call_name, candidates=texts))
         return drawn(items, self.options.items, seed)
 
@@ -108,23 +88,6 @@ class Persona(Task):
         """Chance: one in two."""
         even = {"kept over negated": 0.5, "kept over another's": 0.5}
         return {"chance": [Record(item.id, item.cluster, even) for item in items]}
-
-
-def first_person(description: str) -> list[str]:
-    """Sentences that speak of "I" or "my"."""
-    sentences = [found[0].strip() for found in _SENTENCE.finditer(description)]
-    return [s for s in dict.fromkeys(sentences) if re.search(r"\b(?:I|my)\b", s, re.I) and len(s.split()) > 2]
-
-
-def negated(sentence: str) -> str | None:
-    """A sentence in the first person turned into its opposite; None when it is negative or cannot be turned."""
-    if _NEGATED.search(sentence):
-        return None
-    for pattern, replacement in _NEGATIONS:
-        turned, count = pattern.subn(replacement, sentence, count=1)
-        if count:
-            return turned
-    return None
 
 
 def _won(one: float, other: float) -> float:
