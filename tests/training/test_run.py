@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from ruxi.characters import Character
@@ -16,6 +17,7 @@ from ruxi.dialogues.store import DialogueSet
 from ruxi.dialogues.writer import DatasetWriter
 from ruxi.errors import DataError
 from ruxi.model import RolePlayForCausalLM
+from ruxi.model.adapter import read_adapter_weights
 from ruxi.training.recipe import RecipeError, check_recipe, load_recipe
 from ruxi.training.run import train
 from tests.tiny_models import save_llama
@@ -75,6 +77,26 @@ def test_a_resumed_run_ends_with_the_losses_of_an_unbroken_one(recipe, tmp_path)
         train(check_recipe(recipe), tmp_path / "broken", quiet=True, on_evaluation=kill)
     resumed = train(check_recipe(recipe), tmp_path / "broken", resume=True, quiet=True)
     assert resumed.metrics == whole.metrics
+
+
+@pytest.mark.slow
+def test_an_adapter_can_stay_between_where_it_started_and_what_it_became(recipe, tmp_path):
+    recipe["run"] |= {"steps": 4, "evaluate_every": 4}
+    recipe["model"]["freeze"] = ["guidance"]
+    recipe["model"]["start_from"] = str(train(check_recipe(recipe), tmp_path / "start", quiet=True).adapter)
+    recipe["run"]["seed"] = 2
+    whole = train(check_recipe(recipe), tmp_path / "whole", quiet=True)
+    recipe["run"]["interpolate"] = 0.25
+    part = train(check_recipe(recipe), tmp_path / "part", quiet=True)
+    start, end, between = (read_adapter_weights(tmp_path / name / "adapter") for name in ("start", "whole", "part"))
+    moved = 0
+    for name, weight in between.items():
+        wanted = start[name].float() + 0.25 * (end[name].float() - start[name].float())
+        torch.testing.assert_close(weight.float(), wanted, rtol=2e-3, atol=1e-4)
+        moved += not torch.equal(start[name], end[name])
+    assert moved > 4
+    # What is measured is the adapter that was written.
+    assert part.metrics["eval_reply_nats"] > whole.metrics["eval_reply_nats"]
 
 
 def test_all_faults_of_a_recipe_are_listed_at_once(recipe):

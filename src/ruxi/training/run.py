@@ -212,7 +212,10 @@ def train(
     trainer.remove_callback(PrinterCallback)
     # The same weights everywhere, but not the same dropout.
     torch.manual_seed(recipe.run.seed + state.process_index)
+    start = {name: weight.clone() for name, weight in prepared.model.adapter_weights().items()}
     trainer.train(resume_from_checkpoint=checkpoint)
+    if recipe.run.interpolate < 1:
+        trainer.interpolate(start, recipe.run.interpolate)
     metrics = trainer.evaluate() if prepared.held_out else {}
     adapter = folder / "adapter"
     trainer.save_adapter(adapter, dtype=torch.float16)

@@ -131,6 +131,9 @@ class RunSettings(Section):
     evaluation_limit: int = Field(200, gt=0, description="Dialogues in an evaluation at most.")
     patience: int | None = Field(5, gt=0, description="Evaluations without a better metric before stopping.")
     metric: str = Field("loss", description="What early stopping and the best checkpoint go by, e.g. `reply_nats`.")
+    interpolate: float = Field(
+        1.0, gt=0, le=1, description="Share of what training changed that the adapter has; below 1 it forgets less."
+    )
     log_every: int = Field(10, gt=0, description="Steps between log lines.")
     seed: int = Field(1, ge=0, description="Seeds order, dropout and new weights.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Arithmetic of the forward pass.")

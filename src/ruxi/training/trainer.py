@@ -179,6 +179,22 @@ class RolePlayTrainer(Trainer):
         if self.args.should_save:
             self.learner.model.save_pretrained(folder, dtype=dtype, weights=weights)
 
+    def interpolate(self, start: Mapping[str, Tensor], share: float) -> None:
+        """Set the adapter between what it was and what it has become: start + share (trained - start).
+
+        Between a model and what further training made of it lie models that have most of what is new and have
+        forgotten less (WiSE-FT, Wortsman et al., CVPR 2022, arXiv:2109.01903).
+
+        Args:
+            start: The weights before training, by the adapter's names.
+            share: From 0, the start, to 1, what was trained.
+        """
+        own = self.learner.model.adapter_weights()
+        between = {
+            name: torch.lerp(start[name].to(weight), weight, share) for name, weight in whole_weights(own).items()
+        }
+        self.learner.model.load_adapter_weights(sharded_as(own, between), where=Path(self.args.output_dir))
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
         weights = read_adapter_weights(folder)
