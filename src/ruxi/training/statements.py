@@ -2,8 +2,8 @@
 
 The cards are made of what roles say of themselves in the data. Each line is taken as it was said or, as often, turned
 into its opposite, and a line of the card is the right answer: what is likely to be said by anybody does not tell which
-of the two it is, only reading the card does. Contradicting their persona is what dialogue models do most visibly wrong
-(Welleck et al., Dialogue natural language inference, ACL 2019, arXiv:1811.00671).
+of the two it is, only reading the card does. That likely replies contradict the persona is shown by Welleck et al.,
+Dialogue natural language inference, ACL 2019, arXiv:1811.00671.
 """
 
 from __future__ import annotations
