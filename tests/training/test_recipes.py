@@ -47,7 +47,8 @@ def test_objectives_without_what_they_need_are_listed_with_all_other_faults(reci
         "data.1.preferences need somebody's replies",
         "wrong_picture needs model.modalities.image",
         "data.2.speakers: transcripts need model.modalities.speech",
-        "run.metric: 'hits' is not measured; known here: loss, reply_nats, intent_loss, intent_accuracy",
+        "run.metric: 'hits' is not measured; known here: loss, reply_nats, intent_loss, intent_accuracy, "
+        "media_emotion_loss, media_emotion_accuracy",
         "sequence.length",
     )
 

@@ -31,6 +31,12 @@ def first_person(text: str) -> list[str]:
     return [s for s in dict.fromkeys(sentences) if re.search(r"\b(?:I|my)\b", s, re.I) and len(s.split()) > 2]
 
 
+def opposites(text: str) -> dict[str, str]:
+    """Those sentences that can be turned into their opposite, each with it, in the order of the text."""
+    turned = ((sentence, opposite(sentence)) for sentence in first_person(text))
+    return {sentence: against for sentence, against in turned if against is not None}
+
+
 def opposite(sentence: str) -> str | None:
     """A sentence in the first person turned into its opposite; None when it is negative or cannot be turned."""
     if _NEGATIVE.search(sentence):

@@ -212,10 +212,11 @@ def train(
     trainer.remove_callback(PrinterCallback)
     # The same weights everywhere, but not the same dropout.
     torch.manual_seed(recipe.run.seed + state.process_index)
-    start = {name: weight.clone() for name, weight in prepared.model.adapter_weights().items()}
+    share = recipe.run.interpolate
+    start = {name: weight.clone() for name, weight in prepared.model.adapter_weights().items()} if share < 1 else {}
     trainer.train(resume_from_checkpoint=checkpoint)
-    if recipe.run.interpolate < 1:
-        trainer.interpolate(start, recipe.run.interpolate)
+    if start:
+        trainer.interpolate(start, share)
     metrics = trainer.evaluate() if prepared.held_out else {}
     adapter = folder / "adapter"
     trainer.save_adapter(adapter, dtype=torch.float16)

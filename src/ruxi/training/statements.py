@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ruxi.characters import Character
-from ruxi.characters.statements import first_person, opposite
+from ruxi.characters.statements import opposites
 from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.training.choices import ReplyChoice
 from ruxi.training.repertoire import Repertoire, Said, Speakers
@@ -29,7 +29,7 @@ _LINES = 4
 
 @dataclass(frozen=True)
 class _Line:
-    """A statement as a card has it, and its opposite."""
+    """A statement and its opposite; on a card, what the card says comes first."""
 
     kept: str
     turned: str
@@ -46,25 +46,27 @@ class StatementMaker:
 
     def __init__(self, dialogues: Sequence[Dialogue], speakers: Speakers, candidates: int) -> None:
         self._candidates = candidates
-        self._by_role: dict[str, list[str]] = defaultdict(list)
-        self._found: list[tuple[Said, str]] = []
+        self._by_role: dict[str, list[_Line]] = defaultdict(list)
+        self._found: list[tuple[Said, _Line]] = []
         known: set[str] = set()
         for said in Repertoire(dialogues, speakers).said:
-            for text in first_person(said.text) if said.dialogue.language == "en" else ():
-                fits = text.startswith(_BEGINNINGS) and len(text.split()) in _WORDS and opposite(text) is not None
-                if fits and text not in known:
-                    known.add(text)
-                    self._by_role[said.speaker].append(text)
-                    self._found.append((said, text))
+            if said.dialogue.language != "en":
+                continue
+            for line in (_Line(text, against) for text, against in opposites(said.text).items()):
+                fits = line.kept.startswith(_BEGINNINGS) and len(line.kept.split()) in _WORDS
+                if fits and line.kept not in known:
+                    known.add(line.kept)
+                    self._by_role[said.speaker].append(line)
+                    self._found.append((said, line))
 
     def made(self) -> Iterator[ReplyChoice]:
         """The choices, in the order of the dialogues; those for which others have said too little are passed over."""
-        for number, (said, text) in enumerate(self._found):
+        for number, (said, own) in enumerate(self._found):
             identifier = f"{said.dialogue.id}/{said.turn}/{number}"
             rng = random.Random(f"{identifier}/statement")
-            pool = [other for other in self._by_role[said.speaker] if other != text]
+            pool = [other for other in self._by_role[said.speaker] if other != own]
             more = rng.sample(pool, min(len(pool), _LINES - 1, self._candidates - 2))
-            right, *rest = (_as_said_or_turned(line, rng) for line in (text, *more))
+            right, *rest = (_as_said_or_turned(line, rng) for line in (own, *more))
             others = [right.turned, *(line.turned for line in rest)]
             others += [line.kept for line in self._of_others(said.speaker, self._candidates - 1 - len(others), rng)]
             if len(others) < self._candidates - 1:
@@ -86,6 +88,5 @@ class StatementMaker:
         ]
 
 
-def _as_said_or_turned(text: str, rng: random.Random) -> _Line:
-    against = opposite(text) or text
-    return _Line(text, against) if rng.random() < 0.5 else _Line(against, text)
+def _as_said_or_turned(line: _Line, rng: random.Random) -> _Line:
+    return line if rng.random() < 0.5 else _Line(line.turned, line.kept)

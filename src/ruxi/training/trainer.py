@@ -189,17 +189,17 @@ class RolePlayTrainer(Trainer):
             start: The weights before training, by the adapter's names.
             share: From 0, the start, to 1, what was trained.
         """
-        own = self.learner.model.adapter_weights()
-        between = {
-            name: torch.lerp(start[name].to(weight), weight, share) for name, weight in whole_weights(own).items()
-        }
-        self.learner.model.load_adapter_weights(sharded_as(own, between), where=Path(self.args.output_dir))
+        trained = whole_weights(self.learner.model.adapter_weights())
+        between = {name: torch.lerp(start[name].to(weight), weight, share) for name, weight in trained.items()}
+        self._set_adapter(between, Path(self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
-        weights = read_adapter_weights(folder)
+        self._set_adapter(read_adapter_weights(folder), folder)
+
+    def _set_adapter(self, weights: Mapping[str, Tensor], where: Path) -> None:
         own = self.learner.model.adapter_weights()
-        self.learner.model.load_adapter_weights(sharded_as(own, weights), where=folder)
+        self.learner.model.load_adapter_weights(sharded_as(own, weights), where=where)
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:

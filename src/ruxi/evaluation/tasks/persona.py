@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ruxi.characters import Character
-from ruxi.characters.statements import first_person, opposite
+from ruxi.characters.statements import opposites
 from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.errors import DataError
 from ruxi.evaluation.replies import drawn
@@ -39,12 +39,12 @@ class Persona(Task):
 
     def items(self, data: EvaluationData, seed: int) -> list[Item]:
         """One item a character: a statement in the first person from its description, drawn by the seed."""
-        statements: dict[str, tuple[Character, list[str]]] = {}
+        statements: dict[str, tuple[Character, dict[str, str]]] = {}
         for dialogue in data.dialogues(self.options):
             for member in dialogue.cast:
                 if member.kind == "character" and member.character and member.character not in statements:
                     card = data.character(dialogue, member.name)
-                    found = [s for s in first_person(card.description) if opposite(s) is not None]
+                    found = opposites(card.description)
                     if found:
                         statements[member.character] = (card, found)
         if len(statements) < 2:
@@ -56,13 +56,13 @@ class Persona(Task):
         items = []
         for identifier, (card, found) in statements.items():
             dice = random.Random(f"{seed}/{identifier}")
-            own = dice.choice(found)
+            own = dice.choice(list(found))
             others = sorted(key for key in statements if key != identifier)
-            other = dice.choice(statements[dice.choice(others)][1])
+            other = dice.choice(list(statements[dice.choice(others)][1]))
             opening = Turn.of_text("User", "Tell me something about yourself.")
             cast = [CastMember(name="User", kind="user"), CastMember(name=card.call_name)]
             dialogue = Dialogue(id=identifier, cast=cast, turns=[opening])
-            texts = (own, opposite(own) or "", other)
+            texts = (own, found[own], other)
             items.append(Item(identifier, identifier, dialogue, card, card.call_name, candidates=texts))
         return drawn(items, self.options.items, seed)
 
