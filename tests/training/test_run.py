@@ -112,7 +112,16 @@ def test_all_faults_of_a_recipe_are_listed_at_once(recipe):
         assert field in str(caught.value)
 
 
-def test_a_set_without_a_training_split_is_named(recipe, tmp_path):
+def test_sets_without_a_training_split_are_named_together(recipe, tmp_path):
+    for name in ("first", "second"):
+        with DatasetWriter(tmp_path / name, name=name, source="this test", licence="CC0-1.0") as writer:
+            writer.add(Dialogue(id="1", turns=[Turn.of_text("Mira", "Ahoy.")]))
+        recipe["data"].append({"path": str(tmp_path / name)})
+    with pytest.raises(DataError, match=r"first, \S+second: nothing to learn.* `ruxi data split`"):
+        train(check_recipe(recipe), tmp_path / "run", quiet=True)
+
+
+def test_a_set_of_which_nothing_is_taken_is_named(recipe, tmp_path):
     recipe["data"][0]["languages"] = ["zh"]
     with pytest.raises(DataError, match="nothing to learn"):
         train(check_recipe(recipe), tmp_path / "run", quiet=True)

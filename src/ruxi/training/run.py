@@ -95,9 +95,10 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
     Raises:
         DataError: A data set is missing, or nothing can be learnt from it.
     """
+    sets = [DialogueSet.open(source.path) for source in recipe.data]
+    _require_training_splits(recipe, sets)
     model = build_model(recipe)
     prompts = prompts_of(model, recipe.sequence.length)
-    sets = [DialogueSet.open(source.path) for source in recipe.data]
     media = TrainingMedia(sets, {name: m.extractor for name, m in model.config.modality_settings.items()})
     wanted = media.wanted(
         dialogue
@@ -136,6 +137,18 @@ def prepare(recipe: Recipe, *, progress: Progress = lambda items, total: items) 
     if recipe.objectives.preference:
         train, held = (with_references(model, some, media.of, recipe, progress=progress) for some in (train, held))
     return Prepared(model, train, counts, held, media, missing, [len(examples) for examples in share])
+
+
+def _require_training_splits(recipe: Recipe, sets: Sequence[DialogueSet]) -> None:
+    """Name every set that nothing can be learnt from, before the long work of reading them all."""
+    learnt = (data for data, source in zip(sets, recipe.data, strict=True) if source.weight)
+    undivided = dict.fromkeys(str(data.path) for data in learnt if not data.totals()[2].get("train"))
+    if undivided:
+        raise DataError(
+            "nothing to learn: no dialogue is of split 'train'",
+            where=", ".join(undivided),
+            remedy="Run `ruxi data split`, or give it `weight: 0` in the recipe.",
+        )
 
 
 def limited(held_out: Sequence[list[Example]], limit: int) -> list[list[Example]]:
