@@ -109,4 +109,4 @@ def _history(folder: Path) -> list[dict[str, float]]:
 def _line(axes: Any, history: Sequence[dict[str, float]], name: str, label: str) -> None:
     points = [(entry["step"], entry[name]) for entry in history if name in entry]
     if points:
-        axes.plot(*zip(*points, strict=True), label=label, linewidth=1.2)
+        axes.plot(*zip(*points, strict=True), label=label, linewidth=1.2, marker=".", markersize=4)
