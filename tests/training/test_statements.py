@@ -86,9 +86,11 @@ def test_examples_take_quoted_replies_and_statements_in_turn(dialogues, tmp_path
     examples = list(builder.of_set(DialogueSet.open(tmp_path / "set"), source, "train"))
     assert [example.id.count("/") for example in examples[:6]] == [1, 3, 1, 3, 1, 3]
     assert len(examples) == 3 * len(dialogues)
+    assert all(example.targets.any() for example in examples[0:6:2])
     for example in examples[1:6:2]:
         prompt = small_tokenizer().decode(example.input_ids[: example.fork].tolist())
         right = small_tokenizer().decode(example.input_ids[example.fork :].tolist())
         assert right in prompt
         assert len(example.others) == 5
+        assert not example.targets.any()
         assert example.group in {dialogue.group for dialogue in dialogues}

@@ -29,12 +29,14 @@ class ReplyChoice:
         speaker: Who replies.
         character: The speaker's character file, or a card that was made for this choice.
         others: What else could be said, and is wrong here.
+        spoken: Whether the true reply is somebody's own; one that was made is to be found, not to be learnt as a reply.
     """
 
     dialogue: Dialogue
     speaker: str
     character: Character | str | None
     others: tuple[str, ...]
+    spoken: bool = True
 
 
 class ChoiceMaker:

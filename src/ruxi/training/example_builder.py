@@ -225,7 +225,8 @@ class ExampleBuilder:
             answered = [builder.answered(prompt, text, tokens=settings.reply_tokens) for text in texts]
             fork = len(prompt.input_ids)
             others = tuple(np.asarray(one.input_ids[fork:], dtype=np.int32) for one in answered[1:])
-            yield replace(self._example(answered[0], dialogue, choice.speaker), fork=fork, others=others)
+            example = self._example(answered[0], dialogue, choice.speaker)
+            yield replace(example, targets=example.targets & choice.spoken, fork=fork, others=others)
 
     def _example(self, prompt: Prompt, dialogue: Dialogue, speaker: str) -> Example:
         turn_ids = np.asarray(prompt.turn_ids, dtype=np.int32)

@@ -78,7 +78,7 @@ class StatementMaker:
             cast = [CastMember(name="User", kind="user"), CastMember(name=said.speaker)]
             group = said.dialogue.group or said.dialogue.id
             dialogue = Dialogue(id=identifier, cast=cast, turns=turns, group=group, language="en")
-            yield ReplyChoice(dialogue, said.speaker, card, tuple(others))
+            yield ReplyChoice(dialogue, said.speaker, card, tuple(others), spoken=False)
 
     def _of_others(self, speaker: str, count: int, rng: random.Random) -> list[_Line]:
         roles = [role for role in self._by_role if role != speaker]
