@@ -308,6 +308,24 @@ def test_a_character_keeps_to_its_card_or_contradicts_it(tmp_path: Path) -> None
     assert value(contradicts, "kept over negated") < 0.5
 
 
+def test_a_character_knows_its_name_or_only_its_title(tmp_path: Path) -> None:
+    cards = {"one": "Captain Mira Voss", "two": "Captain James"}
+    with DatasetWriter(tmp_path / "set", name="people") as writer:
+        for identifier, name in cards.items():
+            writer.add_character(identifier, Character(name=name, description="Sails the wind."))
+            cast = [CastMember(name=name, character=identifier)]
+            writer.add(Dialogue(id=identifier, cast=cast, turns=[Turn.of_text(name, "Hello.")], split="test"))
+    data = EvaluationData(tmp_path / "set")
+    for reply, known in {
+        "I am Captain Mira Voss.": 0.5,
+        "Call me mira!": 0.5,
+        "A captain.": 0.0,
+        "Mira, not James.": 1.0,
+    }.items():
+        result = run(tmp_path, ReplyingEngine(lambda context, reply=reply: reply), data, "introduction")
+        assert value(result, "says its name") == known
+
+
 def test_guards_see_what_a_character_must_not_do(tmp_path: Path) -> None:
     data = write_set(tmp_path / "set", dialogues=3)
     sayings = {
