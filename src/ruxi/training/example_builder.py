@@ -23,6 +23,7 @@ from ruxi.features import FeatureSequence
 from ruxi.prompt import Prompt, PromptBuilder
 from ruxi.training.choices import ChoiceMaker
 from ruxi.training.examples import NO_LABEL, Example, Medium, Rejected, TurnLabels, Written
+from ruxi.training.introductions import IntroductionMaker
 from ruxi.training.pairs import PairMaker, ReplyPair, compared
 from ruxi.training.settings import ChoiceSettings, DataSource, PairKind, SequenceSettings
 from ruxi.training.speech import LISTENER, dictations, written_out
@@ -205,10 +206,12 @@ class ExampleBuilder:
         builders = self._builders_of(settings.context_tokens)
         speakers = partial(_speakers, speakers=source.speakers)
         made = []
-        if quoted := [kind for kind in source.choices if kind != "opposite"]:
+        if quoted := [kind for kind in source.choices if kind in ("other_role", "same_role")]:
             made.append(ChoiceMaker(dialogues, speakers, quoted, settings.candidates).made())
         if "opposite" in source.choices:
             made.append(StatementMaker(dialogues, speakers, settings.candidates).made())
+        if "name" in source.choices:
+            made.append(IntroductionMaker(dialogues, speakers, settings.candidates).made())
         for choice in _in_turn(*made):
             character = choice.character
             if not isinstance(character, Character):

@@ -17,7 +17,7 @@ class Section(BaseModel):
 PairKind = Literal["rated", "compared", "out_of_character", "speaks_for_user", "wrong_picture"]
 """Kinds of reply pairs, see `ruxi.training.pairs`."""
 
-ChoiceKind = Literal["other_role", "same_role", "opposite"]
+ChoiceKind = Literal["other_role", "same_role", "opposite", "name"]
 """What the wrong replies are, see `ruxi.training.choices` and `ruxi.training.statements`."""
 
 
@@ -47,7 +47,8 @@ class DataSource(Section):
     choices: list[ChoiceKind] = Field(
         default_factory=list,
         description="Put one reply of each dialogue among wrong ones instead: words of an `other_role`, or of the "
-        "`same_role` in other dialogues, in turn; and what roles say of themselves beside its `opposite`.",
+        "`same_role` in other dialogues, in turn; what roles say of themselves beside its `opposite`; and a "
+        "role's `name` among others.",
     )
 
 
