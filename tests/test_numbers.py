@@ -22,6 +22,7 @@ METRICS = {
     "emotion of faces, seven classes, unweighted": ["emotion_face unweighted accuracy"],
     "intent in CPED, weighted F1": ["intent weighted F1"],
     "persona kept over its negation": ["persona kept over negated"],
+    "asked who it is, says its own name": ["introduction says its name"],
 }
 """The measures behind each line of those tables."""
 
