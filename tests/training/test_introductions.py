@@ -12,6 +12,7 @@ from ruxi.training.example_builder import ExampleBuilder
 from ruxi.training.introductions import IntroductionMaker
 from ruxi.training.settings import ChoiceSettings, DataSource, SequenceSettings
 from tests.scripted import small_prompts, small_tokenizer
+from tests.training.test_statements import speakers
 
 ROLES = ("Mira", "Aldo", "Nell", "Orin", "Pia")
 
@@ -28,9 +29,6 @@ def dialogues() -> list[Dialogue]:
 
 
 def made(dialogues: list[Dialogue], candidates: int = 4) -> list[ReplyChoice]:
-    def speakers(dialogue: Dialogue) -> list[tuple[str, str | None]]:
-        return [(member.name, None) for member in dialogue.cast if member.kind == "character"]
-
     return list(IntroductionMaker(dialogues, speakers, candidates).made())
 
 

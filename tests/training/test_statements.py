@@ -33,10 +33,11 @@ def dialogues() -> list[Dialogue]:
     return [told(role, number) for number in range(len(THINGS)) for role in ROLES]
 
 
-def made(dialogues: list[Dialogue], candidates: int = 8) -> list[ReplyChoice]:
-    def speakers(dialogue: Dialogue) -> list[tuple[str, str | None]]:
-        return [(member.name, None) for member in dialogue.cast if member.kind == "character"]
+def speakers(dialogue: Dialogue) -> list[tuple[str, str | None]]:
+    return [(member.name, None) for member in dialogue.cast if member.kind == "character"]
 
+
+def made(dialogues: list[Dialogue], candidates: int = 8) -> list[ReplyChoice]:
     return list(StatementMaker(dialogues, speakers, candidates).made())
 
 

@@ -24,17 +24,22 @@ _LABEL = re.compile(r"^\s*([^\n:：]{1,40})[:：]", re.MULTILINE)
 
 
 class GenerationOptions(TaskOptions):
-    """Options of tasks that look at replies."""
+    """How a model makes up what it says."""
 
-    turns: Turns = "last"
-    """Which replies of a dialogue are made up: its last turn, or all of them."""
     max_tokens: int = Field(96, gt=0)
     """Longest reply."""
     temperature: float = Field(0.8, ge=0)
     """0 always takes the likeliest token."""
 
 
-def generation_items(data: EvaluationData, options: GenerationOptions, seed: int) -> list[Item]:
+class ReplyOptions(GenerationOptions):
+    """Options of tasks that look at replies in the dialogues of a data set."""
+
+    turns: Turns = "last"
+    """Which replies of a dialogue are made up: its last turn, or all of them."""
+
+
+def generation_items(data: EvaluationData, options: ReplyOptions, seed: int) -> list[Item]:
     """One item a reply, each with dice of its own."""
     return [
         Item(**{**item.__dict__, "facts": {**item.facts, "dice": random.Random(f"{seed}/{item.id}").getrandbits(32)}})

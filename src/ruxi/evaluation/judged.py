@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ruxi.errors import UsageError
-from ruxi.evaluation.generation import GenerationOptions
+from ruxi.evaluation.generation import ReplyOptions
 from ruxi.evaluation.judge import ChatClient, Judge, Verdict
 from ruxi.evaluation.statistics import Columns
 from ruxi.evaluation.task import Record
@@ -18,7 +18,7 @@ from ruxi.files import sha256_of_bytes
 from ruxi.weights import home
 
 
-class JudgeOptions(GenerationOptions):
+class JudgeOptions(ReplyOptions):
     """Options of tasks with a judge."""
 
     incidental: ClassVar[frozenset[str]] = frozenset({"url", "key_variable", "parallel", "price_in", "price_out"})

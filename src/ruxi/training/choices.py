@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 
 from ruxi.characters import Character
-from ruxi.dialogues import Dialogue
+from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.training.repertoire import Repertoire, Said, Speakers, reply_turns
 from ruxi.training.settings import ChoiceKind
 
@@ -37,6 +37,13 @@ class ReplyChoice:
     character: Character | str | None
     others: tuple[str, ...]
     spoken: bool = True
+
+
+def question_to(role: str, asked: str, answer: str, *, met: Dialogue, identifier: str) -> Dialogue:
+    """A dialogue made for a choice: the user asks a role of another dialogue, in English, and the role answers."""
+    cast = [CastMember(name="User", kind="user"), CastMember(name=role)]
+    turns = [Turn.of_text("User", asked), Turn.of_text(role, answer)]
+    return Dialogue(id=identifier, cast=cast, turns=turns, group=met.group or met.id, language="en")
 
 
 class ChoiceMaker:

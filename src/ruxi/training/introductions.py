@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from ruxi.dialogues import CastMember, Dialogue, Turn
-from ruxi.training.choices import ReplyChoice
+from ruxi.dialogues import Dialogue
+from ruxi.training.choices import ReplyChoice, question_to
 from ruxi.training.repertoire import Speakers
 
 _QUESTIONS = (
@@ -43,11 +43,8 @@ class IntroductionMaker:
             return
         for met, name, character in self._asked:
             rng = random.Random(f"{met.id}/{name}/name")
-            answer = rng.choice(_ANSWERS)
-            turns = [Turn.of_text("User", rng.choice(_QUESTIONS)), Turn.of_text(name, answer.format(name))]
+            answer, asked = rng.choice(_ANSWERS), rng.choice(_QUESTIONS)
             others = [other for other in rng.sample(self._names, self._candidates) if other != name]
             wrong = tuple(answer.format(other) for other in others[: self._candidates - 1])
-            cast = [CastMember(name="User", kind="user"), CastMember(name=name)]
-            group = met.group or met.id
-            dialogue = Dialogue(id=f"{met.id}/name", cast=cast, turns=turns, group=group, language="en")
+            dialogue = question_to(name, asked, answer.format(name), met=met, identifier=f"{met.id}/name")
             yield ReplyChoice(dialogue, name, character, wrong)

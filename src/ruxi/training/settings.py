@@ -18,7 +18,7 @@ PairKind = Literal["rated", "compared", "out_of_character", "speaks_for_user", "
 """Kinds of reply pairs, see `ruxi.training.pairs`."""
 
 ChoiceKind = Literal["other_role", "same_role", "opposite", "name"]
-"""What the wrong replies are, see `ruxi.training.choices` and `ruxi.training.statements`."""
+"""What the wrong replies are, see `ruxi.training.choices`, `statements` and `introductions` beside it."""
 
 
 class DataSource(Section):

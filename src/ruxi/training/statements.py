@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from ruxi.characters import Character
 from ruxi.characters.statements import opposites
-from ruxi.dialogues import CastMember, Dialogue, Turn
-from ruxi.training.choices import ReplyChoice
+from ruxi.dialogues import Dialogue
+from ruxi.training.choices import ReplyChoice, question_to
 from ruxi.training.repertoire import Repertoire, Said, Speakers
 
 _QUESTIONS = ("Who are you?", "What should I know about you?", "Tell me about you.", "What are you like?")
@@ -74,10 +74,8 @@ class StatementMaker:
             lines = [right.kept, *(line.kept for line in rest)]
             rng.shuffle(lines)
             card = Character(name=said.speaker, description="\n".join(lines))
-            turns = [Turn.of_text("User", rng.choice(_QUESTIONS)), Turn.of_text(said.speaker, right.kept)]
-            cast = [CastMember(name="User", kind="user"), CastMember(name=said.speaker)]
-            group = said.dialogue.group or said.dialogue.id
-            dialogue = Dialogue(id=identifier, cast=cast, turns=turns, group=group, language="en")
+            asked = rng.choice(_QUESTIONS)
+            dialogue = question_to(said.speaker, asked, right.kept, met=said.dialogue, identifier=identifier)
             yield ReplyChoice(dialogue, said.speaker, card, tuple(others), spoken=False)
 
     def _of_others(self, speaker: str, count: int, rng: random.Random) -> list[_Line]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ruxi.evaluation.floors import words_of
-from ruxi.evaluation.generation import GenerationOptions, generation_items, made_up, speaks_for
+from ruxi.evaluation.generation import ReplyOptions, generation_items, made_up, speaks_for
 from ruxi.evaluation.metrics import distinct, n_grams, repetition
 from ruxi.evaluation.replies import before_reply
 from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
@@ -40,8 +40,8 @@ class Guards(Task):
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"generation"})
     batch: ClassVar[int] = 1
-    Options: ClassVar[type[TaskOptions]] = GenerationOptions
-    options: GenerationOptions
+    Options: ClassVar[type[TaskOptions]] = ReplyOptions
+    options: ReplyOptions
 
     def metrics(self) -> tuple[Metric, ...]:
         """Shares of replies; lower is better but for distinct words."""

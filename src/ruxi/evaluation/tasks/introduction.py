@@ -1,7 +1,8 @@
 """Introduction: asked who it is, does a character say its own name?
 
 It is what people ask a character first. The model has read the card, and nothing was said before; the reply must hold a
-word of the name. Titles do not count, because there are many captains, nor do single characters.
+word of the name. Titles do not count, because there are many captains, nor do single characters. A role that gives
+another name of its own ("Natasha Romanoff" for Black Widow) counts as one that does not, because nothing here knows it.
 """
 
 from __future__ import annotations

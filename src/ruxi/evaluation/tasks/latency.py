@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ruxi.evaluation.generation import GenerationOptions, generation_items, made_up
+from ruxi.evaluation.generation import ReplyOptions, generation_items, made_up
 from ruxi.evaluation.statistics import Columns, Measure
 from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
 
@@ -23,8 +23,8 @@ class Latency(Task):
     summary = "seconds to the first words and to the end, tokens a second, tokens read and spoken"
     needs: ClassVar[frozenset[Need]] = frozenset({"generation"})
     batch: ClassVar[int] = 1
-    Options: ClassVar[type[TaskOptions]] = GenerationOptions
-    options: GenerationOptions
+    Options: ClassVar[type[TaskOptions]] = ReplyOptions
+    options: ReplyOptions
 
     def metrics(self) -> tuple[Metric, ...]:
         """Medians and the slow end."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ruxi.errors import ModelError
-from ruxi.evaluation.generation import GenerationOptions, generation_items, made_up
+from ruxi.evaluation.generation import ReplyOptions, generation_items, made_up
 from ruxi.evaluation.judged import at_equal_length
 from ruxi.evaluation.reward import RewardModel, reply_features
 from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ruxi.evaluation.player import Player
 
 
-class RewardOptions(GenerationOptions):
+class RewardOptions(ReplyOptions):
     """Options of reward."""
 
     model: Path | None = None

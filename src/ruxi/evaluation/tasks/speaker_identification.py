@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ruxi.errors import DataError
 from ruxi.evaluation import floors
-from ruxi.evaluation.generation import GenerationOptions, generation_items, made_up
+from ruxi.evaluation.generation import ReplyOptions, generation_items, made_up
 from ruxi.evaluation.metrics import hits_at, standing
 from ruxi.evaluation.replies import drawn, known_replies
 from ruxi.evaluation.task import Item, Metric, Need, Record, Task, TaskOptions, mean_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ruxi.evaluation.player import Player
 
 
-class SpeakerIdentificationOptions(GenerationOptions):
+class SpeakerIdentificationOptions(ReplyOptions):
     """Options of speaker identification."""
 
     pool: Path | None = None
