@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ruxi.dialogues import CastMember, Dialogue, Turn
 from ruxi.dialogues.store import DialogueSet
+from ruxi.dialogues.writer import DatasetWriter
 from ruxi.training.example_builder import ExampleBuilder
 from ruxi.training.examples import Example
 from ruxi.training.settings import ChoiceSettings, DataSource, SequenceSettings
@@ -71,3 +73,38 @@ def test_other_roles_stand_in_where_a_role_has_said_too_little(folder):  # noqa:
 
 def test_a_set_with_too_few_replies_gives_no_choices(folder):  # noqa: F811
     assert choices(folder, "other_role", candidates=40) == []
+
+
+def captioned(path, **settings) -> list[Example]:
+    """Examples of four pictures without pixels, which are described in several ways."""
+    with DatasetWriter(path, name="captions", source="this test", licence="CC0-1.0") as writer:
+        cast = [CastMember(name="Jo", kind="user"), CastMember(name="Observer")]
+        for n in range(4):
+            turns = [
+                Turn.of_text("Jo", "What is it?"),
+                Turn.of_text("Observer", f"A ship {n}.", alternatives=[f"Ship {n} in a storm.", "", f"One mast, {n}."]),
+            ]
+            writer.add(Dialogue(id=str(n), cast=cast, turns=turns, split="train", language="en"))
+    sequence = SequenceSettings(length=settings.pop("length", 1024))
+    builder = ExampleBuilder(small_prompts(), sequence, choice=ChoiceSettings(candidates=3, reply_tokens=6))
+    return list(builder.of_set(DialogueSet.open(path), DataSource(path=path, **settings), "train"))
+
+
+def test_whatever_else_is_right_branches_off_where_the_reply_begins(tmp_path):
+    found = captioned(tmp_path / "set", alternatives=True)
+    for n, example in enumerate(found):
+        assert text(example.input_ids[example.fork :]).startswith(f"A ship {n}.")
+        assert [text(other) for other in example.alternatives] == [f"Ship {n} in a storm.", f"One mast, {n}."]
+        assert len(example) == len(example.input_ids) + sum(map(len, example.alternatives))
+    assert not any(example.alternatives for example in captioned(tmp_path / "plain"))
+    (longest,) = {len(example) for example in found}
+    (shorter,) = {len(e.alternatives) for e in captioned(tmp_path / "short", alternatives=True, length=longest - 1)}
+    assert shorter == 1
+
+
+def test_a_choice_can_have_several_right_replies(tmp_path):
+    for n, example in enumerate(captioned(tmp_path / "set", alternatives=True, choices=["same_role"])):
+        assert len(example.others) == 2
+        assert [len(other) for other in example.alternatives] == [6, 6]
+        assert f"Ship {n} in a storm.".startswith(text(example.alternatives[0]))
+        assert not {text(other) for other in example.others} & {text(other) for other in example.alternatives}

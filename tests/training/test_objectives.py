@@ -224,6 +224,28 @@ def test_a_batch_without_choices_has_no_branches_and_no_such_loss(build):  # noq
     assert "choice" not in Learner(model, [(Choice(), 1.0), (Reply(), 1.0)])(batch)
 
 
+def test_what_is_right_as_well_is_learnt_behind_the_same_trunk(build):  # noqa: F811
+    learner = Learner(lively(build(gate=0.5)), [(Choice(), 1.0), (Reply(), 1.0)]).eval()
+    chosen = choosing(3, "a")
+    also = [np.array(reply, dtype=np.int32) for reply in ([60, 61, 62, 2], [65, 2])]
+    together = measured(learner, [replace(chosen, alternatives=tuple(also))])
+    alone = measured(learner, [chosen])
+    expected = alone["reply"].total
+    for reply in also:
+        trunk = example([9, 13, 1], reply.tolist(), chosen.media, 3)
+        turns = trunk.turn_ids.copy()
+        turns[4] = 1
+        # What is said first stands behind another branch, and is not learnt.
+        trunk = replace(trunk, turn_ids=turns, targets=np.arange(len(turns)) > chosen.fork)
+        expected = expected + measured(learner, [trunk])["reply"].total
+    assert together["reply"].count == alone["reply"].count + 4
+    torch.testing.assert_close(together["reply"].total, expected)
+    torch.testing.assert_close(together["choice"].total, alone["choice"].total)
+    plain = measured(learner, [replace(chosen, others=(), alternatives=tuple(also))])
+    torch.testing.assert_close(plain["reply"].total, expected)
+    assert "choice" not in plain
+
+
 def test_speech_comes_to_be_answered_as_its_transcript(build):  # noqa: F811
     model = build(gate=0.3, lora={"rank": 4, "dropout": 0.0})
     held_out = [spoken(n, "ab"[n % 2]) for n in range(40, 52)]

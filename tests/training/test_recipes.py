@@ -64,6 +64,7 @@ def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
     recipe["data"] += [
         {"path": "elsewhere", "speakers": "none", "choices": ["other_role"]},
         {"path": "third", "choices": ["same_role"], "preferences": ["rated"]},
+        {"path": "fourth", "speakers": "none", "alternatives": True},
     ]
     recipe["objectives"] = {"choice": 1.0, "preference": 1.0}
     recipe["model"] = {"fusion": {"kind": "prefix"}}
@@ -73,6 +74,8 @@ def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
         "choice: context_tokens + candidates * reply_tokens do not fit into sequence.length (512)",
         "data.1.choices need somebody's replies",
         "data.2: has preferences and choices",
+        "data.3.alternatives: replies cannot branch off behind media",
+        "data.3.alternatives need somebody's replies",
     )
     recipe["objectives"], recipe["data"], recipe["model"] = {"choice": 1.0}, [{"path": "set"}], {}
     with pytest.raises(RecipeError, match=r"objectives.choice needs replies to choose from"):

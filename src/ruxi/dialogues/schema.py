@@ -132,6 +132,12 @@ class Turn(Record):
         """The written words of the turn; transcripts and captions are not among them."""
         return "\n".join(part.text for part in self.parts if part.kind == "text" and part.text)
 
+    @property
+    def alternatives(self) -> list[str]:
+        """What would be as right here, where the data set gives it in an extra field of this name."""
+        found = (self.model_extra or {}).get("alternatives")
+        return [text for text in found if isinstance(text, str) and text.strip()] if isinstance(found, list) else []
+
 
 class CastMember(Record):
     """Who takes part in a dialogue.

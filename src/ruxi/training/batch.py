@@ -155,11 +155,13 @@ class BatchFiller:
         self._pairs: list[tuple[int, int, int, int]] = []
         self._references: list[tuple[float, float]] = []
         self._choosing: _Choosing | None = None
+        self._branching = False
 
     def add(self, row: int, example: Example, shown: Shown) -> int:
         """Put an example behind those that the row has; return the position of its first token.
 
-        Other replies to choose from follow it, as branches of the same dialogue, and are in no other loss.
+        Other replies follow it, as branches of the same dialogue: those to choose from are in no other loss, those that
+        are right as well are learnt but for their first token, which stands behind another branch.
         """
         start = self._lengths[row]
         self._place(row, example, shown, labels=_targets(example))
@@ -167,7 +169,7 @@ class BatchFiller:
         for turn in example.turns:
             if turn.emotion != NO_LABEL or turn.intent != NO_LABEL:
                 self._labelled.append((row, start + turn.position, turn.emotion, turn.intent))
-        if example.others:
+        if example.branches:
             self._branch(row, start, example)
         return start
 
@@ -218,7 +220,7 @@ class BatchFiller:
             pairs=_table(self._pairs, 4),
             pair_labels=rows("pair_labels", NO_LABEL),
             references=torch.tensor(self._references, dtype=torch.float32).reshape(-1, 2),
-            branch_ids=None if self._choosing is None else rows("branch_ids", 0),
+            branch_ids=rows("branch_ids", 0) if self._branching else None,
             choices=None if self._choosing is None else self._choosing.choices(pad),
         )
 
@@ -226,7 +228,7 @@ class BatchFiller:
         segment = self._segments[row]
         self._segments[row] += 1
         branches = np.zeros(len(example.input_ids), dtype=np.int64)
-        if example.others:
+        if example.branches:
             branches[example.fork :] = 1
         self._append(row, example.input_ids, example.turn_ids, branches, **labels)
         for medium, found in shown:
@@ -238,13 +240,20 @@ class BatchFiller:
             before = (turn.emotion, turn.intent)
 
     def _branch(self, row: int, start: int, example: Example) -> None:
-        """Let the other replies follow, and note where all of them are predicted."""
+        """Let the other replies follow, and note where those to choose from are predicted."""
+        self._branching = True
         fork = start + example.fork
         starts = [fork]
-        for number, other in enumerate(example.others, 2):
-            starts.append(self._lengths[row])
+        for number, other in enumerate(example.branches, 2):
             turns = np.full(len(other), example.turn_ids[-1])
-            self._append(row, other, turns, np.full(len(other), number))
+            labels = np.full(len(other), NO_LABEL)
+            if number < 2 + len(example.others):
+                starts.append(self._lengths[row])
+            else:
+                labels[1:] = other[1:]
+            self._append(row, other, turns, np.full(len(other), number), labels=labels)
+        if not example.others:
+            return
         if self._choosing is None:
             self._choosing = _Choosing(len(starts))
         self._choosing.add(row, example, fork, starts)

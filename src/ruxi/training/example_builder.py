@@ -118,7 +118,7 @@ class ExampleBuilder:
         for name, character_id in _speakers(dialogue, source.speakers):
             character = character_of(name, character_id, data, characters)
             targets: Literal["all", "none"] = "none" if source.speakers == "none" else "all"
-            example = self._built(builder, character, dialogue, name, targets)
+            example = self._built(builder, character, dialogue, name, targets, alternatives=source.alternatives)
             if example is None:
                 continue
             if self._write_speech and not described:
@@ -137,13 +137,32 @@ class ExampleBuilder:
         dialogue: Dialogue,
         name: str,
         targets: Literal["all", "last", "none"],
+        *,
+        alternatives: bool = False,
     ) -> Example | None:
         """The example of a dialogue; None when it does not fit."""
         try:
             prompt = builder.build(character, dialogue, speaker=name, reply=False, targets=targets)
         except DataError:
             return None
-        return self._example(prompt, dialogue, name)
+        example = self._example(prompt, dialogue, name)
+        learnt = np.flatnonzero(example.targets & (example.turn_ids == len(dialogue.turns) - 1))
+        if not alternatives or not len(learnt):
+            return example
+        return self._with_alternatives(replace(example, fork=int(learnt[0])), builder, prompt, dialogue)
+
+    def _with_alternatives(
+        self, example: Example, builder: PromptBuilder, prompt: Prompt, dialogue: Dialogue, tokens: int | None = None
+    ) -> Example:
+        """The example with what is right as well at its end, each cut to so many tokens, as far as there is room."""
+        room = self._length - len(example)
+        found = []
+        for text in dialogue.turns[-1].alternatives:
+            said = builder.answered(prompt, text, tokens=tokens).input_ids[len(prompt.input_ids) :]
+            if 1 < len(said) <= room:
+                found.append(np.asarray(said, dtype=np.int32))
+                room -= len(said)
+        return replace(example, alternatives=tuple(found))
 
     def _with_writing(self, example: Example, dialogue: Dialogue, character: Character, name: str) -> Example:
         """The example with what it would be if everything that is played were written."""
@@ -229,7 +248,10 @@ class ExampleBuilder:
             fork = len(prompt.input_ids)
             others = tuple(np.asarray(one.input_ids[fork:], dtype=np.int32) for one in answered[1:])
             example = self._example(answered[0], dialogue, choice.speaker)
-            yield replace(example, targets=example.targets & choice.spoken, fork=fork, others=others)
+            example = replace(example, targets=example.targets & choice.spoken, fork=fork, others=others)
+            if source.alternatives:
+                example = self._with_alternatives(example, builder, prompt, dialogue, settings.reply_tokens)
+            yield example
 
     def _example(self, prompt: Prompt, dialogue: Dialogue, speaker: str) -> Example:
         turn_ids = np.asarray(prompt.turn_ids, dtype=np.int32)
@@ -297,8 +319,7 @@ def _said_about(dialogue: Dialogue, turn: int, part: Part) -> tuple[str, ...]:
     following = dialogue.turns[turn + 1] if turn + 1 < len(dialogue.turns) else None
     if part.kind != "image" or following is None or len(dialogue.turns) > 2 or len(shown.parts) > 2:
         return ()
-    others = (following.model_extra or {}).get("alternatives", ())
-    return tuple(words for words in (following.text, *others) if words)
+    return tuple(words for words in (following.text, *following.alternatives) if words)
 
 
 def character_of(name: str, identifier: str | None, data: DialogueSet, known: dict[str, Character]) -> Character:

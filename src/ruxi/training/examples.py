@@ -96,8 +96,9 @@ class Example:
         turns: Its turns' labels.
         written: The same with its speech in writing, for the objective that compares the two.
         rejected: A worse reply, for preferences; both stand side by side in one row.
-        fork: Where the reply begins that is to be chosen among `others`.
-        others: Tokens of the other replies, each int32 `[k]`; they branch off at the fork.
+        fork: Where the last reply begins, from which others branch off.
+        others: Tokens of the replies among which it is to be chosen, each int32 `[k]`.
+        alternatives: Tokens of replies that are right as well and learnt as it is, each int32 `[k]`.
     """
 
     id: str
@@ -111,8 +112,14 @@ class Example:
     rejected: Rejected | None = None
     fork: int = 0
     others: tuple[npt.NDArray[np.int32], ...] = ()
+    alternatives: tuple[npt.NDArray[np.int32], ...] = ()
 
     def __len__(self) -> int:
         """Tokens that it takes in a row."""
-        beside = len(self.rejected.example) if self.rejected is not None else sum(map(len, self.others))
-        return len(self.input_ids) + beside
+        beside = 0 if self.rejected is None else len(self.rejected.example)
+        return len(self.input_ids) + beside + sum(map(len, self.branches))
+
+    @property
+    def branches(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """Tokens of all that branches off at the fork beside the reply itself."""
+        return (*self.others, *self.alternatives)

@@ -27,6 +27,8 @@ from ruxi.training.settings import (
 )
 from ruxi.training.space import SearchRange
 
+_NO_BRANCHES = "replies cannot branch off behind media in the sequence; fuse otherwise"
+
 
 class RecipeError(RuxiError):
     """A recipe cannot work."""
@@ -120,7 +122,7 @@ class Recipe(Section):
         if choosing and not self.objectives.choice:
             faults.append(f"data.{choosing[0]}.choices: nobody chooses; give objectives.choice a weight")
         if self.objectives.choice and self.model.fusion.get("kind") == "prefix":
-            faults.append("objectives.choice: replies cannot branch off behind media in the sequence; fuse otherwise")
+            faults.append(f"objectives.choice: {_NO_BRANCHES}")
         length, needed = self.sequence.length, self.choice.context_tokens
         needed += self.choice.candidates * self.choice.reply_tokens
         if choosing and needed > length:
@@ -133,14 +135,16 @@ class Recipe(Section):
         """What is wrong with sources that give something else than their plain dialogues."""
         faults = []
         for number, source in enumerate(self.data):
-            made = [name for name in ("preferences", "choices") if getattr(source, name)]
+            made = [name for name in ("preferences", "choices", "alternatives") if getattr(source, name)]
+            if source.alternatives and self.model.fusion.get("kind") == "prefix":
+                faults.append(f"data.{number}.alternatives: {_NO_BRANCHES}")
             if source.speakers in ("none", "transcripts"):
                 faults += [
                     f"data.{number}.{name} need somebody's replies; set `speakers: characters` or `all`"
                     for name in made
                 ]
-            if len(made) > 1:
-                faults.append(f"data.{number}: has preferences and choices; name the data set twice, once for each")
+            if len(made) > 1 and source.preferences:
+                faults.append(f"data.{number}: has {' and '.join(made)}; name the data set twice, once for each")
         return faults
 
     def _speech_faults(self) -> list[str]:

@@ -50,6 +50,9 @@ class DataSource(Section):
         "`same_role` in other dialogues, in turn; what roles say of themselves beside its `opposite`; and a "
         "role's `name` among others.",
     )
+    alternatives: bool = Field(
+        False, description="Learn what else is right at the end of a dialogue, too, as all captions of a picture."
+    )
 
 
 class SequenceSettings(Section):

@@ -102,7 +102,7 @@ def tasks_of(
                 if gold and right:
                     names = [question.name for question in labels]
                     golden.append(_task(dialogue, index, persona, names).model_copy(update={"gold": right}))
-            other = (replies or {}).get((dialogue.id, index)) or next(iter(_alternatives(turn)), None)
+            other = (replies or {}).get((dialogue.id, index)) or next(iter(turn.alternatives), None)
             if BETTER_REPLY in questions and other and other.strip() != said_in(turn).strip():
                 chosen.append(_comparison(dialogue, index, persona, other))
     draw = random.Random(seed)
@@ -172,8 +172,3 @@ def _known(turn: Turn, questions: list[Question]) -> dict[str, str]:
         for question in questions
         if (label := given.get(question.name)) in question.choices and label
     }
-
-
-def _alternatives(turn: Turn) -> list[str]:
-    found = (turn.model_extra or {}).get("alternatives")
-    return [text for text in found if isinstance(text, str) and text.strip()] if isinstance(found, list) else []
