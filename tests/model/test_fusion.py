@@ -99,6 +99,25 @@ def test_concatenation_is_the_formula(build):
     torch.testing.assert_close(model.fusion(hidden, context, int(layer)), expected)
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_parts_of_a_stream_touch_only_text_that_sees_it(build, share):
+    fusion = {"every": 2, "heads": 2, "head_width": 8, "share_projections": share}
+    model, ids = build(gate=0.7, fusion=fusion), tokens(1, 12)
+
+    def logits(*places):
+        return model(input_ids=ids, turn_ids=TURNS, media=media(*places)).logits
+
+    heard, seen = logits(("speech", 0, 2)), logits(("image", 0, 0))
+    parts = dict(model.fusion.parts_of(["image"]))
+    weights = dict(model.fusion.named_parameters())
+    assert set(parts) == {name for name in weights if "image" in name or name.endswith("mix.weight")}
+    with torch.no_grad():
+        for name, columns in parts.items():
+            weights[name][:, columns] += 0.3
+    assert torch.equal(logits(("speech", 0, 2)), heard)
+    assert (logits(("image", 0, 0)) - seen).abs().max() > 1e-3
+
+
 def test_attention_weights_are_returned_on_request(build):
     model, ids = build(gate=0.7), tokens(1, 12)
     output = model(input_ids=ids, turn_ids=TURNS, media=media(("image", 0, 2)), output_attentions=True)

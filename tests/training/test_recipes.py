@@ -85,6 +85,18 @@ def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
         check_recipe(recipe)
 
 
+def test_an_adapter_cannot_change_for_streams_that_it_does_not_have(recipe):
+    recipe["model"] = {"modalities": {"image": {"extractor": "efficientnet-lite0", "width": 1280}}, "guidance": None}
+    recipe["run"] = {"streams": ["image", "speech", "guidance"]}
+    assert_faults(
+        recipe,
+        "run.streams: there is no stream 'speech'; known here: image",
+        "run.streams: there is no stream 'guidance'; known here: image",
+    )
+    recipe["model"]["fusion"] = {"kind": "prefix"}
+    assert_faults(recipe, "run.streams: only cross-attention has weights for each stream")
+
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 # Settings of launchers lie in a folder of their own.
 SHIPPED = sorted(path for path in RECIPES.rglob("*.yaml") if path.parent.name != "accelerate")

@@ -101,6 +101,30 @@ def test_an_adapter_can_stay_between_where_it_started_and_what_it_became(recipe,
     assert part.metrics["eval_reply_nats"] > whole.metrics["eval_reply_nats"]
 
 
+@pytest.mark.slow
+def test_an_adapter_can_change_for_some_streams_alone(recipe, tmp_path):
+    recipe["run"] |= {"steps": 4, "evaluate_every": 4}
+    recipe["model"]["start_from"] = str(train(check_recipe(recipe), tmp_path / "start", quiet=True).adapter)
+    recipe["model"]["freeze"] = ["lora", "guidance"]
+    recipe["objectives"] = {"reply": 1.0}
+    train(check_recipe(recipe), tmp_path / "run", quiet=True)
+    start, end = (read_adapter_weights(tmp_path / name / "adapter") for name in ("start", "run"))
+    for streams, kept in (([], start), (["guidance"], end)):
+        recipe["run"]["streams"] = streams
+        adapter = train(check_recipe(recipe), tmp_path / "run", resume=True, quiet=True).adapter
+        found = read_adapter_weights(adapter)
+        mixes = [name for name in found if name.startswith("fusion.blocks") and name.endswith("mix.weight")]
+        assert mixes
+        for name, weight in found.items():
+            if name in mixes:
+                text = len(weight)
+                assert torch.equal(weight[:, :text], start[name][:, :text])
+                assert torch.equal(weight[:, text:], kept[name][:, text:])
+                assert not torch.equal(start[name], end[name])
+            else:
+                assert torch.equal(weight, (kept if "key_value.guidance" in name else start)[name])
+
+
 def test_all_faults_of_a_recipe_are_listed_at_once(recipe):
     recipe["sequence"] = {"length": 3, "colour": "red"}
     recipe["model"]["fusion"] = {"kind": "magic"}

@@ -14,6 +14,7 @@ left exactly as it was: without media the model is its base model, to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -113,6 +114,12 @@ class FusedStates(nn.Module):
         self.norm = nn.RMSNorm(width)
         self.query = nn.Linear(width, attended, bias=False) if own_query else None
         self.mix = nn.Linear(width + len(streams) * attended, width, bias=False)
+
+    def columns_of(self, stream: str) -> slice:
+        """The columns of W_f by which what is attended to in a stream is multiplied."""
+        attended = (self.mix.in_features - self.mix.out_features) // len(self.streams)
+        first = self.mix.out_features + self.streams.index(stream) * attended
+        return slice(first, first + attended)
 
     def fuse(
         self,
@@ -232,6 +239,14 @@ class Fusion(nn.Module):
         kept = context.weights.setdefault(layer, {}) if context.keep_weights else None
         fused: Tensor = self.blocks[str(layer)](hidden, context, shared_query=self.query, kept=kept)
         return fused
+
+    def parts_of(self, streams: Iterable[str]) -> Iterator[tuple[str, slice]]:
+        """Weights that matter only to text which sees one of some streams: parameters by name, and their columns."""
+        for stream in streams:
+            yield f"key_value.{stream}.projection.weight", slice(None)
+            for layer, block in self.blocks.items():
+                if isinstance(block, FusedStates):
+                    yield f"blocks.{layer}.mix.weight", block.columns_of(stream)
 
     def gates(self) -> dict[int, float]:
         """tanh(g) of each block, by decoder layer."""

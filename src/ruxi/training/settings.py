@@ -138,6 +138,9 @@ class RunSettings(Section):
     interpolate: float = Field(
         1.0, gt=0, le=1, description="Share of what training changed that the adapter has; below 1 it forgets less."
     )
+    streams: list[str] | None = Field(
+        None, description="Take over what training changed in the fusion for these streams alone, e.g. `[image]`."
+    )
     log_every: int = Field(10, gt=0, description="Steps between log lines.")
     seed: int = Field(1, ge=0, description="Seeds order, dropout and new weights.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Arithmetic of the forward pass.")
