@@ -155,7 +155,6 @@ class BatchFiller:
         self._pairs: list[tuple[int, int, int, int]] = []
         self._references: list[tuple[float, float]] = []
         self._choosing: _Choosing | None = None
-        self._branching = False
 
     def add(self, row: int, example: Example, shown: Shown) -> int:
         """Put an example behind those that the row has; return the position of its first token.
@@ -203,6 +202,7 @@ class BatchFiller:
                 array[row, self._lengths[row] :] = padding[row % len(padding)]
             return torch.from_numpy(array)
 
+        branch_ids = rows("branch_ids", 0)
         turn_rows, turn_ends, emotions, intents = _table(self._labelled, 4).unbind(1)
         return Batch(
             input_ids=rows("input_ids", pad),
@@ -220,7 +220,7 @@ class BatchFiller:
             pairs=_table(self._pairs, 4),
             pair_labels=rows("pair_labels", NO_LABEL),
             references=torch.tensor(self._references, dtype=torch.float32).reshape(-1, 2),
-            branch_ids=rows("branch_ids", 0) if self._branching else None,
+            branch_ids=branch_ids if branch_ids.any() else None,
             choices=None if self._choosing is None else self._choosing.choices(pad),
         )
 
@@ -241,7 +241,6 @@ class BatchFiller:
 
     def _branch(self, row: int, start: int, example: Example) -> None:
         """Let the other replies follow, and note where those to choose from are predicted."""
-        self._branching = True
         fork = start + example.fork
         starts = [fork]
         for number, other in enumerate(example.branches, 2):

@@ -194,7 +194,8 @@ class RolePlayTrainer(Trainer):
         trained = whole_weights(self.learner.model.adapter_weights())
         between = {name: torch.lerp(start[name].to(weight), weight, share) for name, weight in trained.items()}
         if streams is not None:
-            fusion = {name: start[name].to(weight) for name, weight in between.items() if name.startswith("fusion.")}
+            own = {name: weight for name, weight in between.items() if name.startswith("fusion.")}
+            fusion = {name: start[name].to(weight, copy=True) for name, weight in own.items()}
             for name, columns in self.learner.model.fusion.parts_of(streams):
                 fusion[f"fusion.{name}"][:, columns] = between[f"fusion.{name}"][:, columns]
             between |= fusion
