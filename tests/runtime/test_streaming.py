@@ -36,6 +36,13 @@ def test_a_reply_that_begins_with_the_users_name_stops_at_once() -> None:
     assert shown(["\nUser: hi"], "\nUser:")[1]
 
 
+@pytest.mark.parametrize("stop", ["\n", "\n\n"])
+def test_a_line_break_alone_stops_at_one_that_is_said(stop: str) -> None:
+    assert shown(["Aye", ", sir.", stop, "Or no."], stop) == (["Aye", ", sir.", "", "", ""], True)
+    assert shown([stop, "Aye"], stop)[1]
+    assert shown(["Aye"], stop) == (["Aye", ""], False)
+
+
 def test_without_stop_strings_text_passes_unchanged() -> None:
     assert shown(["a\n", "\nb"]) == (["a\n", "\nb", ""], False)
 

@@ -17,7 +17,7 @@ class StopStrings:
 
     The stop string whose last character comes first wins, so that the result does not depend on how the text
     is cut into pieces. The text counts as beginning on a new line: a line break and `User:` also match
-    `User:` at its very start.
+    `User:` at its very start; but a line break alone matches only one that is in the text.
 
     Args:
         stops: The strings; empty ones are ignored.
@@ -37,7 +37,7 @@ class StopStrings:
         if self.stopped:
             return ""
         self._held += text
-        ends = ((at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0)
+        ends = ((at + len(stop), at) for stop in self._stops if (at := self._held.find(stop, self._first(stop))) >= 0)
         found = min(ends, default=None)
         if found is not None:
             self.stopped = True
@@ -55,6 +55,10 @@ class StopStrings:
             if any(stop.startswith(self._held[-length:]) for stop in self._stops):
                 return length
         return 0
+
+    def _first(self, stop: str) -> int:
+        """Where a stop string can begin; one of white space alone is not begun by the line break before the text."""
+        return 1 if self._unshown_line_break and stop.isspace() else 0
 
     def _release(self, length: int) -> str:
         released, self._held = self._held[:length], self._held[length:]
