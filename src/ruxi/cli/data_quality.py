@@ -1,4 +1,4 @@
-"""The commands of `ruxi data` that make a data set better: `check`, `align`, `annotate`, `crowd`, `voice`, `distil`."""
+"""The commands of `ruxi data` that make a data set better, and those that make another one of it or of a model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(data: typer.Typer) -> None:
     from ruxi.cli.data_check import check
     from ruxi.cli.data_crowd import crowd
     from ruxi.cli.data_distil import distil
+    from ruxi.cli.data_rehearse import rehearse
     from ruxi.cli.data_voice import voice
 
     data.command("check")(check)
@@ -20,3 +21,4 @@ def register(data: typer.Typer) -> None:
     data.add_typer(crowd)
     data.command("voice")(voice)
     data.command("distil")(distil)
+    data.command("rehearse")(rehearse)

@@ -131,7 +131,7 @@ class PromptBuilder:
         speaker = speaker or character.call_name
         user = user or user_of(dialogue, speaker)
         named = len({turn.speaker for turn in dialogue.turns} - {speaker}) > 1
-        persona = self._persona(character, dialogue, user)
+        persona = self._system(persona_words(character, dialogue, user))
         note = note_words(character, user, emotion) if reply else ""
         ending = list(self._opening(len(dialogue.turns), note)) if reply else []
         turns = [self._turn(turn, index, speaker, named) for index, turn in enumerate(dialogue.turns)]
@@ -158,6 +158,20 @@ class PromptBuilder:
             messages=tuple(piece.message for piece in pieces if piece.message is not None),
         )
 
+    def build_question(self, told: str) -> Prompt:
+        """Tokens after which the user speaks for the first time.
+
+        Args:
+            told: The system message.
+        """
+        system = self._system(told)
+        opening = self._encode_markup(self.chat_format.user[0])
+        return Prompt(
+            input_ids=system.ids + opening,
+            turn_ids=(PERSONA_TURN,) * len(system.ids) + (0,) * len(opening),
+            loss_mask=(False,) * (len(system.ids) + len(opening)),
+        )
+
     def answered(self, prompt: Prompt, text: str, *, tokens: int | None = None) -> Prompt:
         """A prompt that is open for a reply, with this reply in it, in the tokens that `build` would give it.
 
@@ -182,8 +196,7 @@ class PromptBuilder:
             messages=(*(replace(earlier, marked=False) for earlier in prompt.messages), message),
         )
 
-    def _persona(self, character: Character, dialogue: Dialogue, user: str) -> _Piece:
-        words = persona_words(character, dialogue, user)
+    def _system(self, words: str) -> _Piece:
         ids = self._encode_words(words)
         if self.persona_tokens is not None and len(ids) > self.persona_tokens:
             ids = ids[: self.persona_tokens]

@@ -1,0 +1,57 @@
+"""`ruxi data rehearse`: a model's own questions and answers, to be learnt again beside something new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ruxi.cli.data import AsJson, counter
+from ruxi.errors import UsageError
+
+
+def rehearse(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model as it was: adapter, folder or Hugging Face id.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for its dialogues.")],
+    questions: Annotated[int, typer.Option(min=1, help="Questions that it makes up.")] = 1000,
+    roles: Annotated[
+        Path | None, typer.Option(metavar="SET", help="Data set whose characters answer; else the model itself does.")
+    ] = None,
+    about: Annotated[
+        list[str] | None, typer.Option(metavar="SUBJECT", help="What is asked about; more than once for several.")
+    ] = None,
+    longest: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seeds questions and roles.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model ask itself what it knows, to be rehearsed in training. Start again after a stop to go on."""
+    from ruxi.dialogues.store import DialogueSet
+    from ruxi.runtime import load
+    from ruxi.runtime.loading import is_url
+    from ruxi.training.rehearsal import SUBJECTS, Rehearsal, roles_of
+
+    if is_url(model):
+        raise UsageError(
+            "a server cannot be let to speak for its user",
+            where=model,
+            remedy="Name a model that this machine can load.",
+        )
+    cards = None if roles is None else roles_of(DialogueSet.open(roles))
+    rehearsal = Rehearsal(load(model), cards, subjects=tuple(about or SUBJECTS), longest=longest, seed=seed)
+    try:
+        with counter(f"rehearse {model}", hidden=as_json) as count:
+            report = rehearsal.run(out, questions, count)
+    except KeyboardInterrupt:
+        typer.echo("ruxi: stopped; the same command goes on where this one was", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(vars(report)))
+    else:
+        typer.echo(
+            f"{out}: {report.dialogues:,} new dialogues, {report.kept:,} of an earlier run; "
+            f"{report.unusable:,} questions came to nothing"
+        )
