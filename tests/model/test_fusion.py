@@ -100,7 +100,7 @@ def test_concatenation_is_the_formula(build):
 
 
 @pytest.mark.parametrize("share", [True, False])
-def test_parts_of_a_stream_touch_only_text_that_sees_it(build, share):
+def test_weights_of_a_stream_touch_only_text_that_sees_it(build, share):
     fusion = {"every": 2, "heads": 2, "head_width": 8, "share_projections": share}
     model, ids = build(gate=0.7, fusion=fusion), tokens(1, 12)
 
@@ -108,11 +108,17 @@ def test_parts_of_a_stream_touch_only_text_that_sees_it(build, share):
         return model(input_ids=ids, turn_ids=TURNS, media=media(*places)).logits
 
     heard, seen = logits(("speech", 0, 2)), logits(("image", 0, 0))
-    parts = dict(model.fusion.parts_of(["image"]))
     weights = dict(model.fusion.named_parameters())
-    assert set(parts) == {name for name in weights if "image" in name or name.endswith("mix.weight")}
+    parts = {name: dict(model.fusion.weights_of(name)) for name in ("text", "image", "speech", "guidance")}
+    for name, weight in weights.items():
+        owners = sum(
+            torch.isin(torch.arange(weight.shape[-1]), torch.arange(weight.shape[-1])[part[name]]).int()
+            for part in parts.values()
+            if name in part
+        )
+        assert owners.eq(1).all()
     with torch.no_grad():
-        for name, columns in parts.items():
+        for name, columns in parts["image"].items():
             weights[name][:, columns] += 0.3
     assert torch.equal(logits(("speech", 0, 2)), heard)
     assert (logits(("image", 0, 0)) - seen).abs().max() > 1e-3

@@ -85,16 +85,15 @@ def test_choices_need_replies_room_and_somebody_who_chooses(recipe):
         check_recipe(recipe)
 
 
-def test_an_adapter_cannot_change_for_streams_that_it_does_not_have(recipe):
-    recipe["model"] = {"modalities": {"image": {"extractor": "efficientnet-lite0", "width": 1280}}, "guidance": None}
-    recipe["run"] = {"streams": ["image", "speech", "guidance"]}
-    assert_faults(
-        recipe,
-        "run.streams: there is no stream 'speech'; known here: image",
-        "run.streams: there is no stream 'guidance'; known here: image",
-    )
-    recipe["model"]["fusion"] = {"kind": "prefix"}
-    assert_faults(recipe, "run.streams: only cross-attention has weights for each stream")
+def test_only_streams_that_a_model_has_can_be_frozen(recipe):
+    recipe["model"] = {
+        "modalities": {"image": {"extractor": "efficientnet-lite0", "width": 1280}},
+        "freeze": ["fusion.text", "fusion.image", "resamplers.image", "resamplers.speech", "fusion.guidance"],
+    }
+    known = "known: lora, resamplers, resamplers.image, fusion, fusion.text, fusion.image, guidance, alignment"
+    assert_faults(recipe, f"'freeze' names fusion.guidance, resamplers.speech; {known}")
+    recipe["model"] |= {"fusion": {"kind": "prefix"}, "freeze": ["resamplers.image", "fusion.image"]}
+    assert_faults(recipe, "'freeze' names fusion.image; known: lora, resamplers, resamplers.image, fusion, guidance")
 
 
 RECIPES = Path(__file__).parents[2] / "recipes"

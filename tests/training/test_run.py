@@ -102,27 +102,21 @@ def test_an_adapter_can_stay_between_where_it_started_and_what_it_became(recipe,
 
 
 @pytest.mark.slow
-def test_an_adapter_can_change_for_some_streams_alone(recipe, tmp_path):
+def test_one_stream_can_learn_alone(recipe, tmp_path):
     recipe["run"] |= {"steps": 4, "evaluate_every": 4}
+    recipe["optimiser"]["weight_decay"] = 0.5
     recipe["model"]["start_from"] = str(train(check_recipe(recipe), tmp_path / "start", quiet=True).adapter)
-    recipe["model"]["freeze"] = ["lora", "guidance"]
+    recipe["model"]["freeze"] = ["lora", "guidance", "fusion.text"]
     recipe["objectives"] = {"reply": 1.0}
     train(check_recipe(recipe), tmp_path / "run", quiet=True)
     start, end = (read_adapter_weights(tmp_path / name / "adapter") for name in ("start", "run"))
-    for streams, kept in (([], start), (["guidance"], end)):
-        recipe["run"]["streams"] = streams
-        adapter = train(check_recipe(recipe), tmp_path / "run", resume=True, quiet=True).adapter
-        found = read_adapter_weights(adapter)
-        mixes = [name for name in found if name.startswith("fusion.blocks") and name.endswith("mix.weight")]
-        assert mixes
-        for name, weight in found.items():
-            if name in mixes:
-                text = len(weight)
-                assert torch.equal(weight[:, :text], start[name][:, :text])
-                assert torch.equal(weight[:, text:], kept[name][:, text:])
-                assert not torch.equal(start[name], end[name])
-            else:
-                assert torch.equal(weight, (kept if "key_value.guidance" in name else start)[name])
+    for name, weight in end.items():
+        if name.startswith("fusion.blocks") and name.endswith("mix.weight"):
+            text = len(weight)
+            assert torch.equal(weight[:, :text], start[name][:, :text])
+            assert not torch.equal(weight[:, text:], start[name][:, text:])
+        else:
+            assert torch.equal(weight, start[name]) == ("key_value.guidance" not in name)
 
 
 def test_all_faults_of_a_recipe_are_listed_at_once(recipe):

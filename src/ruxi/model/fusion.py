@@ -14,7 +14,7 @@ left exactly as it was: without media the model is its base model, to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -24,6 +24,9 @@ from torch import Tensor, nn
 from ruxi.errors import ModelError
 from ruxi.model.config import FusionSettings
 from ruxi.model.streams import Streams
+
+TEXT = "text"
+"""Name of the part of the fusion that does not belong to any one stream."""
 
 
 def cross_attention(
@@ -115,10 +118,13 @@ class FusedStates(nn.Module):
         self.query = nn.Linear(width, attended, bias=False) if own_query else None
         self.mix = nn.Linear(width + len(streams) * attended, width, bias=False)
 
-    def columns_of(self, stream: str) -> slice:
-        """The columns of W_f by which what is attended to in a stream is multiplied."""
-        attended = (self.mix.in_features - self.mix.out_features) // len(self.streams)
-        first = self.mix.out_features + self.streams.index(stream) * attended
+    def columns_of(self, part: str) -> slice:
+        """The columns of W_f that multiply what is attended to in a stream, or M1 (`text`)."""
+        width = self.mix.out_features
+        if part == TEXT:
+            return slice(width)
+        attended = (self.mix.in_features - width) // len(self.streams)
+        first = width + self.streams.index(part) * attended
         return slice(first, first + attended)
 
     def fuse(
@@ -240,13 +246,19 @@ class Fusion(nn.Module):
         fused: Tensor = self.blocks[str(layer)](hidden, context, shared_query=self.query, kept=kept)
         return fused
 
-    def parts_of(self, streams: Iterable[str]) -> Iterator[tuple[str, slice]]:
-        """Weights that matter only to text which sees one of some streams: parameters by name, and their columns."""
-        for stream in streams:
-            yield f"key_value.{stream}.projection.weight", slice(None)
-            for layer, block in self.blocks.items():
-                if isinstance(block, FusedStates):
-                    yield f"blocks.{layer}.mix.weight", block.columns_of(stream)
+    def weights_of(self, part: str) -> Iterator[tuple[str, slice]]:
+        """Names of the parameters of one part of the fusion, and which of their columns belong to it.
+
+        Args:
+            part: A stream, whose keys, values and columns of W_f matter only to text that sees it; or `text` for what
+                all streams share: queries, norms, gates and the columns of M1.
+        """
+        for name, _ in self.named_parameters():
+            group, key, *_ = name.split(".")
+            if name.endswith("mix.weight"):
+                yield name, self.blocks[key].columns_of(part)  # type: ignore[operator]
+            elif part == (key if group == "key_value" else TEXT):
+                yield name, slice(None)
 
     def gates(self) -> dict[int, float]:
         """tanh(g) of each block, by decoder layer."""

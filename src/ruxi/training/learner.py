@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from ruxi.errors import ModelError
 from ruxi.model import RolePlayForCausalLM
@@ -18,20 +19,12 @@ from ruxi.training.kernels import speed_up
 from ruxi.training.objectives import Loss, Objective, Pass
 from ruxi.training.objectives.base import is_sharded
 
-_PARTS = {
-    "lora": ".lora_",
-    "resamplers": "resamplers.",
-    "fusion": "fusion.",
-    "guidance": "guidance.",
-    "alignment": "alignment.",
-}
-
-
 NOTHING = "nothing"
 """Name of the loss of a batch that has nothing to learn from: zero."""
 
 
 _BASE = "language_model."
+_LORA = ".lora_"
 
 
 class Learner(nn.Module):
@@ -40,7 +33,7 @@ class Learner(nn.Module):
     Args:
         model: The model; its base stays frozen.
         objectives: With their weights.
-        freeze: Names of adapter parts that are not trained.
+        freeze: Names of adapter parts that are not trained, see `ModelSettings.freeze`.
         precision: Arithmetic of the forward pass; adapter weights themselves are float32.
     """
 
@@ -56,11 +49,10 @@ class Learner(nn.Module):
         self.model = model
         self.objectives = list(objectives.items() if isinstance(objectives, Mapping) else objectives)
         self.precision = precision
-        frozen = tuple(_PARTS[part] for part in freeze)
+        self._frozen = _frozen_weights(model, freeze)
         for name, parameter in model.named_parameters():
-            trained = (not name.startswith("language_model.") or ".lora_" in name) and not any(
-                mark in name if mark.startswith(".") else name.startswith(mark) for mark in frozen
-            )
+            frozen = self._frozen.get(name)
+            trained = (not name.startswith(_BASE) or _LORA in name) and (frozen is None or not bool(frozen.all()))
             parameter.requires_grad_(trained)
             if trained:
                 # Small updates would be lost in bfloat16; the arithmetic is autocast instead.
@@ -88,6 +80,15 @@ class Learner(nn.Module):
             losses[NOTHING] = Loss(0.0 * touched.sum(), 0)
         return losses
 
+    def erase_frozen_gradients(self) -> None:
+        """Take the gradients of frozen columns out of parameters whose other columns learn."""
+        for name, columns in self._frozen.items():
+            gradient = self.model.get_parameter(name).grad
+            if gradient is not None:
+                # Sharded by rows, so that every process has all columns.
+                own = gradient.to_local() if isinstance(gradient, DTensor) else gradient
+                own[..., columns.to(own.device)] = 0
+
     def run(self, batch: Batch) -> Pass:
         """One forward pass, whose media are encoded and whose decoder is run when an objective asks for it."""
         return Pass(self.model, batch)
@@ -95,7 +96,7 @@ class Learner(nn.Module):
     def parameter_groups(
         self, learning_rate: float, fusion_rate: float, gate_rate: float, weight_decay: float
     ) -> list[dict[str, object]]:
-        """Groups for AdamW: LoRA, new parts, gates; norms, biases, latents and gates do not decay."""
+        """Groups for AdamW: LoRA, new parts, gates; vectors, latents and what is partly frozen do not decay."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.model.named_parameters():
             if not parameter.requires_grad:
@@ -103,7 +104,25 @@ class Learner(nn.Module):
             if name.endswith(".gate"):
                 key = (gate_rate, 0.0)
             else:
-                rate = learning_rate if ".lora_" in name else fusion_rate
-                key = (rate, weight_decay if parameter.ndim > 1 and "latents" not in name else 0.0)
+                rate = learning_rate if _LORA in name else fusion_rate
+                decays = parameter.ndim > 1 and "latents" not in name and name not in self._frozen
+                key = (rate, weight_decay if decays else 0.0)
             groups.setdefault(key, []).append(parameter)
         return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def _frozen_weights(model: RolePlayForCausalLM, parts: Sequence[str]) -> dict[str, Tensor]:
+    """Names of the parameters in some parts of an adapter, and which of their columns belong to these, `[columns]`."""
+    weights = dict(model.named_parameters())
+    found: dict[str, Tensor] = {}
+    for part in parts:
+        kind, _, stream = part.partition(".")
+        if kind == "fusion" and stream:
+            own = [(f"fusion.{name}", columns) for name, columns in model.fusion.weights_of(stream)]
+        elif kind == "lora":
+            own = [(name, slice(None)) for name in weights if _LORA in name]
+        else:
+            own = [(name, slice(None)) for name in weights if name.startswith(f"{part}.")]
+        for name, columns in own:
+            found.setdefault(name, torch.zeros(weights[name].shape[-1:], dtype=torch.bool))[columns] = True
+    return found

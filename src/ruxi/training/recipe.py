@@ -93,25 +93,12 @@ class Recipe(Section):
             faults.append("objectives.distillation needs a teacher; add `teacher: {model: NAME}`")
         if self.teacher is not None and not weights.distillation:
             faults.append("teacher: nobody learns from it; give objectives.distillation a weight or leave it out")
-        faults += self._stream_faults()
         metric = self.run.measure
         if metric not in self.measures():
             faults.append(f"run.metric: {metric!r} is not measured; known here: {', '.join(self.measures())}")
         if faults:
             raise ValueError("\n".join(faults))
         return self
-
-    def _stream_faults(self) -> list[str]:
-        if self.run.streams is None:
-            return []
-        if self.model.fusion.get("kind", "cross_attention") != "cross_attention":
-            return ["run.streams: only cross-attention has weights for each stream; fuse so, or leave it out"]
-        known = [*self.model.modalities, *([] if self.model.guidance is None else ["guidance"])]
-        return [
-            f"run.streams: there is no stream {stream!r}; known here: {', '.join(known) or 'none'}"
-            for stream in self.run.streams
-            if stream not in known
-        ]
 
     def _preference_faults(self) -> list[str]:
         faults = []

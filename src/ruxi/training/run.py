@@ -225,12 +225,11 @@ def train(
     trainer.remove_callback(PrinterCallback)
     # The same weights everywhere, but not the same dropout.
     torch.manual_seed(recipe.run.seed + state.process_index)
-    share, only = recipe.run.interpolate, recipe.run.streams
-    partly = share < 1 or only is not None
-    start = {name: weight.clone() for name, weight in prepared.model.adapter_weights().items()} if partly else {}
+    share = recipe.run.interpolate
+    start = {name: weight.clone() for name, weight in prepared.model.adapter_weights().items()} if share < 1 else {}
     trainer.train(resume_from_checkpoint=checkpoint)
     if start:
-        trainer.interpolate(start, share, only)
+        trainer.interpolate(start, share)
     metrics = trainer.evaluate() if prepared.held_out else {}
     adapter = folder / "adapter"
     trainer.save_adapter(adapter, dtype=torch.float16)

@@ -138,9 +138,6 @@ class RunSettings(Section):
     interpolate: float = Field(
         1.0, gt=0, le=1, description="Share of what training changed that the adapter has; below 1 it forgets less."
     )
-    streams: list[str] | None = Field(
-        None, description="Take over what training changed in the fusion for these streams alone, e.g. `[image]`."
-    )
     log_every: int = Field(10, gt=0, description="Steps between log lines.")
     seed: int = Field(1, ge=0, description="Seeds order, dropout and new weights.")
     precision: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Arithmetic of the forward pass.")
@@ -165,13 +162,18 @@ class ModelSettings(Section):
     lora: dict[str, Any] | None = Field(None, description="Low-rank adapters in the language model.")
     freeze: list[str] = Field(
         default_factory=list,
-        description="Adapter parts that stay as they are: lora, resamplers, fusion, guidance, alignment.",
+        description="Adapter parts that stay as they are: lora, resamplers, fusion, guidance, alignment; of one stream "
+        "alone `resamplers.image`; of cross-attention `fusion.image`, and `fusion.text` for what streams share.",
     )
 
     @model_validator(mode="after")
     def _parts_are_known(self) -> Self:
-        known = {"lora", "resamplers", "fusion", "guidance", "alignment"}
-        wrong = sorted(set(self.freeze) - known)
+        known = ["lora", "resamplers", *(f"resamplers.{name}" for name in self.modalities), "fusion"]
+        if self.fusion.get("kind", "cross_attention") == "cross_attention":
+            streams = ("text", *self.modalities, *(() if self.guidance is None else ("guidance",)))
+            known += [f"fusion.{name}" for name in streams]
+        known += ["guidance", "alignment"]
+        wrong = sorted(set(self.freeze) - set(known))
         if wrong:
-            raise ValueError(f"'freeze' names {', '.join(wrong)}; known: {', '.join(sorted(known))}")
+            raise ValueError(f"'freeze' names {', '.join(wrong)}; known: {', '.join(known)}")
         return self

@@ -114,6 +114,12 @@ class RolePlayTrainer(Trainer):
             total = total + losses[NOTHING].total
         return (total, losses) if return_outputs else total
 
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Forward and backward; columns that are frozen get no gradient."""
+        loss: Tensor = super().training_step(*args, **kwargs)
+        self.learner.erase_frozen_gradients()
+        return loss
+
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: value.to(self.args.device) for name, value in inputs.items()}
 
@@ -179,7 +185,7 @@ class RolePlayTrainer(Trainer):
         if self.args.should_save:
             self.learner.model.save_pretrained(folder, dtype=dtype, weights=weights)
 
-    def interpolate(self, start: Mapping[str, Tensor], share: float, streams: Sequence[str] | None = None) -> None:
+    def interpolate(self, start: Mapping[str, Tensor], share: float) -> None:
         """Set the adapter between what it was and what it has become: start + share (trained - start).
 
         Between a model and what further training made of it lie models that have most of what is new and have
@@ -188,17 +194,9 @@ class RolePlayTrainer(Trainer):
         Args:
             start: The weights before training, by the adapter's names.
             share: From 0, the start, to 1, what was trained.
-            streams: If given, the fusion becomes another one for these streams only: text that sees none of them is
-                answered as at the start, as far as the fusion goes.
         """
         trained = whole_weights(self.learner.model.adapter_weights())
         between = {name: torch.lerp(start[name].to(weight), weight, share) for name, weight in trained.items()}
-        if streams is not None:
-            own = {name: weight for name, weight in between.items() if name.startswith("fusion.")}
-            fusion = {name: start[name].to(weight, copy=True) for name, weight in own.items()}
-            for name, columns in self.learner.model.fusion.parts_of(streams):
-                fusion[f"fusion.{name}"][:, columns] = between[f"fusion.{name}"][:, columns]
-            between |= fusion
         self._set_adapter(between, Path(self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
