@@ -114,3 +114,7 @@ def test_roles_are_those_of_training_dialogues(tmp_path):
             turns = [Turn.of_text("Jo", "Hello!"), Turn.of_text(name.upper(), "Aye.")]
             writer.add(Dialogue(id=name, cast=cast, turns=turns, split=split, holdout=holdout))
     assert roles_of(DialogueSet.open(tmp_path / "set")) == {"a": Character(name="A")}
+    with DatasetWriter(tmp_path / "none") as writer:
+        writer.add(Dialogue(id="a", turns=[Turn.of_text("Jo", "Hello!")]))
+    with pytest.raises(DataError, match="nobody with a card plays"):
+        roles_of(DialogueSet.open(tmp_path / "none"))

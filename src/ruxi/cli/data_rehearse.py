@@ -36,7 +36,7 @@ def rehearse(
 
     if is_url(model):
         raise UsageError(
-            "a server cannot be let to speak for its user",
+            "a server does not say what its user would ask",
             where=model,
             remedy="Name a model that this machine can load.",
         )

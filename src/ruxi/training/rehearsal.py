@@ -153,7 +153,14 @@ class Rehearsal:
 
 
 def roles_of(data: DialogueSet) -> dict[str, Character]:
-    """The cards of those who play a role in the training dialogues of a data set, by id."""
+    """The cards of those who play a role in the training dialogues of a data set, by id.
+
+    Raises:
+        DataError: There are none.
+    """
     learnt = (dialogue for dialogue in data if dialogue.split == "train" and not dialogue.holdout)
     found = {m.character for dialogue in learnt for m in dialogue.cast if m.kind == "character" and m.character}
+    if not found:
+        problem = "nobody with a card plays in a dialogue of split 'train'"
+        raise DataError(problem, where=str(data.path), remedy="Name another data set, or run `ruxi data split`.")
     return {identifier: data.character(identifier) for identifier in sorted(found)}
