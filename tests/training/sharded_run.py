@@ -35,18 +35,22 @@ def main() -> None:
     checked = check_recipe(recipe(base, 1))
     examples = [example(n) for n in range(ROWS)]
 
-    def learner() -> Learner:
+    mesh = dist.device_mesh.init_device_mesh("cpu", (state.num_processes,))
+
+    def learner(*freeze: str) -> Learner:
         model = build_model(checked)
         for block in model.fusion.blocks.values():
             torch.nn.init.constant_(block.gate, 0.5)
         prepared = Prepared(model, examples, [ROWS], [], None)  # type: ignore[arg-type]
-        return Learner(model, build_objectives(checked, prepared)).train()
+        return Learner(model, build_objectives(checked, prepared), freeze=freeze).train()
 
-    whole, sharded = learner(), learner()
-    mesh = dist.device_mesh.init_device_mesh("cpu", (state.num_processes,))
-    for layer in decoder_layers(sharded.model.language_model):
-        fully_shard(layer, mesh=mesh)
-    fully_shard(sharded, mesh=mesh)
+    def shard(model: Learner) -> Learner:
+        for layer in decoder_layers(model.model.language_model):
+            fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        return model
+
+    whole, sharded = learner(), shard(learner())
     collate = Collator(examples, features, streams=("image",), pad=0)
 
     def loss(model: Learner, row: int) -> torch.Tensor:
@@ -74,6 +78,16 @@ def main() -> None:
         whole.model.save_pretrained(out / "whole")
         sharded.model.save_pretrained(out / "sharded", weights=weights)
         (out / "losses.json").write_text(json.dumps(losses))
+    frozen = shard(learner("fusion.text"))
+    loss(frozen, state.process_index).backward()
+    frozen.erase_frozen_gradients()
+    for name, columns in frozen.model.fusion.weights_of("text"):
+        gradient = frozen.model.fusion.get_parameter(name).grad
+        assert (gradient is not None) == ("mix" in name)
+        if gradient is not None:
+            found = gradient.full_tensor()
+            assert found.any()
+            assert not found[:, columns].any()
     dist.barrier()
     # A checkpoint of whole weights goes back into sharded ones.
     again = {name: tensor * 0 + 1 for name, tensor in read_adapter_weights(out / "sharded").items()}
