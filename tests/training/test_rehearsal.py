@@ -85,18 +85,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_dialogues(tmp_path):
 def test_the_command_lets_a_model_of_this_machine_ask_itself(tmp_path):
     register(app)
     base = str(save_llama(tmp_path / "base"))
-    command = [
-        "data",
-        "rehearse",
-        base,
-        str(tmp_path / "out"),
-        "--questions",
-        "3",
-        "--longest",
-        "8",
-        "--about",
-        "ships",
-    ]
+    options = ["--questions", "3", "--longest", "8", "--about", "ships"]
+    command = ["data", "rehearse", base, str(tmp_path / "out"), *options]
     told = CliRunner().invoke(app, [*command, "--json"])
     assert told.exit_code == 0, told.output
     found = json.loads(told.stdout)

@@ -238,6 +238,22 @@ def counter(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.update(task, completed=count)
 
 
+@contextmanager
+def resumable(title: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """`counter` for a command that goes on where it was stopped, and says so when it is."""
+    try:
+        with counter(title, hidden=hidden) as count:
+            yield count
+    except KeyboardInterrupt:
+        typer.echo("ruxi: stopped; the same command goes on where this one was", err=True)
+        raise typer.Exit(130) from None
+
+
+def tell(report: object, words: str, *, as_json: bool) -> None:
+    """Print what was done: the report as one JSON object, or in words."""
+    typer.echo(json.dumps(vars(report)) if as_json else words)
+
+
 def _as_dict(report: object) -> dict[str, Any]:
     # `dataclasses.asdict` cannot copy a Counter before Python 3.12.
     from pydantic_core import to_jsonable_python

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruxi.cli.data import AsJson, counter
+from ruxi.cli.data import AsJson, resumable
 from ruxi.cli.remote_calls import agree
 from ruxi.errors import UsageError
 
@@ -61,11 +61,8 @@ def annotate(
     try:
         annotator = SetAnnotator(DialogueSet.open(folder), [*local, *remote], answers, least=least, overwrite=overwrite)
         _confirm(annotator, remote, (price_in, price_out), yes=yes, as_json=as_json)
-        with counter(f"annotate {folder}", hidden=as_json) as count:
+        with resumable(f"annotate {folder}", hidden=as_json) as count:
             report = annotator.run(out, count)
-    except KeyboardInterrupt:
-        typer.echo("ruxi: stopped; the same command goes on where this one was", err=True)
-        raise typer.Exit(130) from None
     finally:
         answers.close()
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruxi.cli.data import AsJson, counter
+from ruxi.cli.data import AsJson, resumable, tell
 from ruxi.cli.remote_calls import agree
 from ruxi.errors import DataError
 
@@ -69,22 +68,16 @@ def distil(
         most_tokens=most_tokens,
     )
     _confirm(teaching, model, (price_in, price_out), yes=yes, as_json=as_json)
-    try:
-        with counter(f"distil {folder}", hidden=as_json) as count:
-            report = teaching.run(out, count)
-    except KeyboardInterrupt:
-        typer.echo("ruxi: stopped; the same command goes on where this one was", err=True)
-        raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(json.dumps(vars(report)))
-        return
-    typer.echo(
+    with resumable(f"distil {folder}", hidden=as_json) as count:
+        report = teaching.run(out, count)
+    words = (
         f"{out}: {report.dialogues:,} dialogues with {report.replies:,} replies by {model}\n"
         f"  {report.requests:,} requests and {report.cached:,} known answers, {report.unusable:,} unusable; "
         f"{report.prompt_tokens:,} tokens sent, {report.completion_tokens:,} received"
     )
     if report.stopped:
-        typer.echo("Stopped at --most-tokens. With more of them, and another OUT, what was answered costs nothing.")
+        words += "\nStopped at --most-tokens. With more of them, and another OUT, what was answered costs nothing."
+    tell(report, words, as_json=as_json)
 
 
 def _confirm(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ruxi.cli.data import AsJson, counter
+from ruxi.cli.data import AsJson, resumable, tell
 from ruxi.errors import UsageError
 
 
@@ -42,16 +41,10 @@ def rehearse(
         )
     cards = None if roles is None else roles_of(DialogueSet.open(roles))
     rehearsal = Rehearsal(load(model), cards, subjects=tuple(about or SUBJECTS), longest=longest, seed=seed)
-    try:
-        with counter(f"rehearse {model}", hidden=as_json) as count:
-            report = rehearsal.run(out, questions, count)
-    except KeyboardInterrupt:
-        typer.echo("ruxi: stopped; the same command goes on where this one was", err=True)
-        raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(json.dumps(vars(report)))
-    else:
-        typer.echo(
-            f"{out}: {report.dialogues:,} new dialogues, {report.kept:,} of an earlier run; "
-            f"{report.unusable:,} questions came to nothing"
-        )
+    with resumable(f"rehearse {model}", hidden=as_json) as count:
+        report = rehearsal.run(out, questions, count)
+    words = (
+        f"{out}: {report.dialogues:,} new dialogues, {report.kept:,} of an earlier run; "
+        f"{report.unusable:,} questions came to nothing"
+    )
+    tell(report, words, as_json=as_json)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ruxi.cli.data import AsJson, counter
+from ruxi.cli.data import AsJson, counter, tell
 
 
 def voice(
@@ -27,10 +26,8 @@ def voice(
     piper = PiperVoice()
     with counter(f"voice {folder}", hidden=as_json) as count:
         report = Voicing(piper.speak, f"piper-{piper.name}", share=share, longest=longest).run(source, out, count)
-    if as_json:
-        typer.echo(json.dumps(vars(report)))
-    else:
-        typer.echo(
-            f"{out}: {report.dialogues:,} dialogues, {report.voiced:,} of them spoken; "
-            f"{report.turns:,} turns, {report.sounds:,} sounds, {report.seconds / 60:.1f} minutes"
-        )
+    words = (
+        f"{out}: {report.dialogues:,} dialogues, {report.voiced:,} of them spoken; "
+        f"{report.turns:,} turns, {report.sounds:,} sounds, {report.seconds / 60:.1f} minutes"
+    )
+    tell(report, words, as_json=as_json)

@@ -49,10 +49,11 @@ class Learner(nn.Module):
         self.model = model
         self.objectives = list(objectives.items() if isinstance(objectives, Mapping) else objectives)
         self.precision = precision
-        self._frozen = _frozen_weights(model, freeze)
+        frozen = _frozen_weights(model, freeze)
+        whole = {name for name, columns in frozen.items() if columns.all()}
+        self._partly_frozen = {name: columns for name, columns in frozen.items() if name not in whole}
         for name, parameter in model.named_parameters():
-            frozen = self._frozen.get(name)
-            trained = (not name.startswith(_BASE) or _LORA in name) and (frozen is None or not bool(frozen.all()))
+            trained = (not name.startswith(_BASE) or _LORA in name) and name not in whole
             parameter.requires_grad_(trained)
             if trained:
                 # Small updates would be lost in bfloat16; the arithmetic is autocast instead.
@@ -82,7 +83,7 @@ class Learner(nn.Module):
 
     def erase_frozen_gradients(self) -> None:
         """Take the gradients of frozen columns out of parameters whose other columns learn."""
-        for name, columns in self._frozen.items():
+        for name, columns in self._partly_frozen.items():
             gradient = self.model.get_parameter(name).grad
             if gradient is not None:
                 # Sharded by rows, so that every process has all columns.
@@ -105,7 +106,7 @@ class Learner(nn.Module):
                 key = (gate_rate, 0.0)
             else:
                 rate = learning_rate if _LORA in name else fusion_rate
-                decays = parameter.ndim > 1 and "latents" not in name and name not in self._frozen
+                decays = parameter.ndim > 1 and "latents" not in name and name not in self._partly_frozen
                 key = (rate, weight_decay if decays else 0.0)
             groups.setdefault(key, []).append(parameter)
         return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]

@@ -121,7 +121,7 @@ class Recipe(Section):
             faults.append("objectives.choice needs replies to choose from; add `choices: [other_role]` to a data set")
         if choosing and not self.objectives.choice:
             faults.append(f"data.{choosing[0]}.choices: nobody chooses; give objectives.choice a weight")
-        if self.objectives.choice and self.model.fusion.get("kind") == "prefix":
+        if self.objectives.choice and self.model.fusion_kind == "prefix":
             faults.append(f"objectives.choice: {_NO_BRANCHES}")
         length, needed = self.sequence.length, self.choice.context_tokens
         needed += self.choice.candidates * self.choice.reply_tokens
@@ -136,7 +136,7 @@ class Recipe(Section):
         faults = []
         for number, source in enumerate(self.data):
             made = [name for name in ("preferences", "choices", "alternatives") if getattr(source, name)]
-            if source.alternatives and self.model.fusion.get("kind") == "prefix":
+            if source.alternatives and self.model.fusion_kind == "prefix":
                 faults.append(f"data.{number}.alternatives: {_NO_BRANCHES}")
             if source.speakers in ("none", "transcripts"):
                 faults += [
@@ -161,7 +161,7 @@ class Recipe(Section):
 
     def _reads(self, modality: str) -> bool:
         """Whether the language model perceives a modality."""
-        return modality in self.model.modalities and self.model.fusion.get("kind") != "none"
+        return modality in self.model.modalities and self.model.fusion_kind != "none"
 
 
 def load_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:

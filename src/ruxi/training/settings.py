@@ -166,10 +166,15 @@ class ModelSettings(Section):
         "alone `resamplers.image`; of cross-attention `fusion.image`, and `fusion.text` for what streams share.",
     )
 
+    @property
+    def fusion_kind(self) -> str:
+        """How media meet the text, cross-attention unless it is said."""
+        return str(self.fusion.get("kind", "cross_attention"))
+
     @model_validator(mode="after")
     def _parts_are_known(self) -> Self:
         known = ["lora", "resamplers", *(f"resamplers.{name}" for name in self.modalities), "fusion"]
-        if self.fusion.get("kind", "cross_attention") == "cross_attention":
+        if self.fusion_kind == "cross_attention":
             streams = ("text", *self.modalities, *(() if self.guidance is None else ("guidance",)))
             known += [f"fusion.{name}" for name in streams]
         known += ["guidance", "alignment"]

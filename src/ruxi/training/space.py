@@ -100,7 +100,7 @@ def default_space(recipe: Recipe) -> Space:
     if model.modalities or model.guidance is not None:
         rate = optimiser.fusion_learning_rate or optimiser.learning_rate
         space["optimiser.fusion_learning_rate"] = _around(rate)
-        if model.fusion.get("kind", "cross_attention") == "cross_attention":
+        if model.fusion_kind == "cross_attention":
             space["optimiser.gate_learning_rate"] = _around(optimiser.gate_learning_rate or rate)
     if model.modalities:
         space["sequence.modality_dropout"] = SearchRange(low=0.0, high=0.4)
